@@ -1,0 +1,3 @@
+module github.com/netmapd/netmapd
+
+go 1.26
