@@ -1,0 +1,171 @@
+package abi
+
+import "sync/atomic"
+
+// SyncBlock is netmapd's replacement for the system call: one per ring, in
+// shared memory beside the region (docs/architecture.md, "The sync block").
+// Each cache line has one writer; the fields of the first two lines lie as in
+// netmap's CSB (NC E.10).
+//
+// Publication order, the heart of the protocol (modelled in ring/model):
+//
+//	client publishes: cur, then head      daemon reads: head, then cur
+//	daemon publishes: hwcur, then hwtail  client reads: hwtail, then hwcur
+//
+// so the daemon never sees head newer than cur and the client never sees
+// hwtail newer than hwcur. Every store is an atomic one, which on x86 is also
+// the full barrier that need-kick marks depend on.
+type SyncBlock struct {
+	// Line 0: the client publishes.
+	head         uint32
+	cur          uint32
+	applNeedKick uint32 // set by a client about to block; cleared by the daemon as it wakes all
+	syncFlags    uint32
+	_            [48]byte
+
+	// Line 1: the daemon publishes. A client that scribbles here hurts itself:
+	// the authoritative values are private to the daemon.
+	hwcur        uint32
+	hwtail       uint32
+	kernNeedKick uint32 // set by an lcore about to block
+	state        uint32 // RingState
+	badRings     uint32 // illegal heads seen so far
+	badHead      uint32 // the last of them, and
+	badCur       uint32 // what came with it
+	lcoreCPU     uint32 // CPU+1 of the polling lcore, 0 unknown: do not spin on it
+	_            [32]byte
+
+	// Line 2: what the client library keeps for all processes of the ring.
+	rhead uint32
+	rcur  uint32
+	rtail uint32
+	busy  uint32 // session id of the process inside a sync, 0 for none
+	_     [48]byte
+
+	// Line 3: spare, so that neighbouring rings do not share a pair of lines
+	// that the adjacent-line prefetcher fetches together.
+	_ [64]byte
+}
+
+// SyncBlockSize is the distance between the sync blocks of a port.
+const SyncBlockSize = 256
+
+// RingState says what a client may expect from a ring.
+type RingState uint32
+
+// The states of a ring. Anything but RingRunning and RingFrozen is for good.
+const (
+	RingStopped RingState = 0 // never started, or gone with its port: EIO, POLLERR
+	RingRunning RingState = 1
+	RingFrozen  RingState = 2 // the last head was illegal: POLLERR until a legal one comes
+)
+
+// PublishClient is the client's half: cur before head (NC E.10).
+func (b *SyncBlock) PublishClient(head, cur uint32) {
+	atomic.StoreUint32(&b.cur, cur)
+	atomic.StoreUint32(&b.head, head)
+}
+
+// LoadClient is the daemon's half: head before cur.
+func (b *SyncBlock) LoadClient() (head, cur uint32) {
+	head = atomic.LoadUint32(&b.head)
+	cur = atomic.LoadUint32(&b.cur)
+	return head, cur
+}
+
+// LoadHead loads the head alone.
+func (b *SyncBlock) LoadHead() uint32 { return atomic.LoadUint32(&b.head) }
+
+// PublishDaemon is the daemon's half: hwcur before hwtail (NC E.10).
+func (b *SyncBlock) PublishDaemon(hwcur, hwtail uint32) {
+	atomic.StoreUint32(&b.hwcur, hwcur)
+	atomic.StoreUint32(&b.hwtail, hwtail)
+}
+
+// PublishTail publishes hwtail alone, where hwcur did not move.
+func (b *SyncBlock) PublishTail(hwtail uint32) { atomic.StoreUint32(&b.hwtail, hwtail) }
+
+// LoadDaemon is the client's half: hwtail before hwcur.
+func (b *SyncBlock) LoadDaemon() (hwcur, hwtail uint32) {
+	hwtail = atomic.LoadUint32(&b.hwtail)
+	hwcur = atomic.LoadUint32(&b.hwcur)
+	return hwcur, hwtail
+}
+
+// ArmClient asks the daemon for a wake message at the next change. The caller
+// looks at LoadDaemon once more before it blocks.
+func (b *SyncBlock) ArmClient() { atomic.StoreUint32(&b.applNeedKick, 1) }
+
+// TakeClientMark reports whether some client asked for a wake message, and
+// takes the mark back. The caller then wakes every descriptor of the ring,
+// after this call and not before: a client that arms in between is woken too.
+func (b *SyncBlock) TakeClientMark() bool {
+	if atomic.LoadUint32(&b.applNeedKick) == 0 {
+		return false
+	}
+	atomic.StoreUint32(&b.applNeedKick, 0)
+	return true
+}
+
+// ArmDaemon asks clients for a kick at their next publication. The caller
+// looks at LoadHead once more before it blocks.
+func (b *SyncBlock) ArmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 1) }
+
+// DisarmDaemon takes the mark back.
+func (b *SyncBlock) DisarmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 0) }
+
+// DaemonSleeps reports, after a publication, whether the daemon wants a kick.
+func (b *SyncBlock) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKick) != 0 }
+
+// State loads the state of the ring.
+func (b *SyncBlock) State() RingState { return RingState(atomic.LoadUint32(&b.state)) }
+
+// SetState publishes the state of the ring (daemon).
+func (b *SyncBlock) SetState(s RingState) { atomic.StoreUint32(&b.state, uint32(s)) }
+
+// ReportBad publishes the last illegal indices for diagnosis (daemon).
+func (b *SyncBlock) ReportBad(count, head, cur uint32) {
+	atomic.StoreUint32(&b.badHead, head)
+	atomic.StoreUint32(&b.badCur, cur)
+	atomic.StoreUint32(&b.badRings, count)
+}
+
+// Bad loads what ReportBad published.
+func (b *SyncBlock) Bad() (count, head, cur uint32) {
+	return atomic.LoadUint32(&b.badRings), atomic.LoadUint32(&b.badHead), atomic.LoadUint32(&b.badCur)
+}
+
+// SetLcoreCPU tells clients which CPU polls the ring, -1 for unknown: waiting
+// for the lcore by spinning on its own CPU would keep it from running.
+func (b *SyncBlock) SetLcoreCPU(cpu int) { atomic.StoreUint32(&b.lcoreCPU, uint32(cpu+1)) }
+
+// LcoreCPU is what SetLcoreCPU published.
+func (b *SyncBlock) LcoreCPU() int { return int(atomic.LoadUint32(&b.lcoreCPU)) - 1 }
+
+// Library loads what the client library keeps: the last validated head and cur
+// and the last tail it wrote to the ring (netmap's rhead, rcur, rtail).
+func (b *SyncBlock) Library() (rhead, rcur, rtail uint32) {
+	return atomic.LoadUint32(&b.rhead), atomic.LoadUint32(&b.rcur), atomic.LoadUint32(&b.rtail)
+}
+
+// SetLibrary stores them. Plain stores would do for one process; a ring can be
+// shared by several, and the busy word orders them.
+func (b *SyncBlock) SetLibrary(rhead, rcur, rtail uint32) {
+	atomic.StoreUint32(&b.rhead, rhead)
+	atomic.StoreUint32(&b.rcur, rcur)
+	atomic.StoreUint32(&b.rtail, rtail)
+}
+
+// Enter takes the ring for one sync of the given session; false means that
+// another sync is running and this one is skipped (NC D.1).
+func (b *SyncBlock) Enter(session uint32) bool {
+	return atomic.CompareAndSwapUint32(&b.busy, 0, session)
+}
+
+// Leave ends the sync.
+func (b *SyncBlock) Leave() { atomic.StoreUint32(&b.busy, 0) }
+
+// Evict clears the busy word of a session that died inside a sync (daemon).
+func (b *SyncBlock) Evict(session uint32) bool {
+	return atomic.CompareAndSwapUint32(&b.busy, session, 0)
+}

@@ -1,0 +1,142 @@
+// Package port holds the port kinds of netmapd and the registry that names
+// them: ephemeral VALE ports, kernel interfaces driven through DPDK, and the
+// switches that join them.
+//
+// Everything here is control plane. What moves packets is in packages ring,
+// vale (folder switch) and lcore; a port only builds those pieces, hands them
+// to their lcore by command, and takes them back.
+package port
+
+import "time"
+
+// Kind names what stands behind a port.
+type Kind string
+
+// The port kinds (NC E).
+const (
+	KindVALE      Kind = "vale"      // ephemeral port of a VALE switch (NC E.4)
+	KindInterface Kind = "interface" // kernel interface, netmap's "emulated" mode (NC E.3)
+	KindDevice    Kind = "device"    // any other DPDK device: null, ring, tap, a NIC (NC E.1)
+)
+
+// Driver names how a kernel interface is reached.
+type Driver string
+
+// The drivers for kernel interfaces. DriverAuto takes af_xdp where it works
+// and af_packet elsewhere.
+const (
+	DriverAuto     Driver = "auto"
+	DriverAFXDP    Driver = "af_xdp"
+	DriverAFPacket Driver = "af_packet"
+)
+
+// Spec asks for a configured (not client-created) port.
+type Spec struct {
+	Name    string // netmap name: what clients open as netmap:NAME
+	Kind    Kind   // KindInterface or KindDevice; VALE ports appear when opened
+	Ifname  string // KindInterface: kernel interface; empty means Name
+	Driver  Driver // KindInterface
+	Devargs string // KindDevice: a DPDK vdev string ("net_null0,size=60")
+	Rings   int    // queue pairs, 0 means 1
+	Slots   int    // slots per ring, 0 means 1024
+}
+
+// Info describes a live port.
+type Info struct {
+	ID                                 uint64 // unique for the life of the daemon
+	Name                               string
+	Kind                               Kind
+	Driver                             string // DPDK driver name, "" for VALE ports
+	Ephemeral                          bool   // goes away with its last descriptor
+	Switch                             string // switch the port is attached to, "" for none
+	Index                              int    // index on the switch, -1 for none
+	MAC                                string // "" when the port has none
+	LinkUp                             bool
+	MTU                                int
+	TxRings, RxRings, TxSlots, RxSlots int
+	RegionID                           uint16
+	Lcore                              int // id of the lcore that polls the port
+	Users                              []User
+	Created                            time.Time
+}
+
+// User is one descriptor bound to a port.
+type User struct {
+	PID     int
+	UID     int
+	Command string
+	Since   time.Time
+	Mode    string   // "all-nic", "one-nic", ...
+	Rings   []string // "tx0", "rx0", ...
+}
+
+// SwitchInfo describes a switch.
+type SwitchInfo struct {
+	Name      string
+	Ports     []SwitchPort // by ascending index
+	FDB       int          // addresses known
+	Ephemeral bool         // appeared because a program opened valeX:y
+	Created   time.Time
+}
+
+// SwitchPort is a port as its switch sees it.
+type SwitchPort struct {
+	Index int
+	Name  string
+}
+
+// Stats are the counters of one port since it was created. The books balance:
+// over all ports of a switch, the sum of Tx.Frames equals what was delivered
+// (unicast counted once, a broadcast once per receiver) plus the drops of each
+// reason, see docs/architecture.md.
+type Stats struct {
+	ID       uint64
+	Name     string
+	Switch   string
+	Gone     bool              // the port no longer exists; these are its last values
+	Tx       Count             // frames that clients sent, or that arrived from the device for the switch
+	Rx       Count             // frames delivered and taken (released) by the reader
+	Drops    map[string]uint64 // by reason; see vale.Reason
+	BadRings uint64            // illegal indices seen on any ring of the port (NC D.4)
+	Device   map[string]uint64 // the PMD's own counters; nil for VALE ports
+}
+
+// Count counts frames and their bytes.
+type Count struct{ Frames, Bytes uint64 }
+
+// LcoreStats are the counters of one lcore since the daemon started.
+type LcoreStats struct {
+	ID, CPU    int
+	Mode       string // "adaptive" or "poll"
+	Units      int
+	Packets    uint64
+	BusyCycles uint64 // TSC cycles of polls that moved at least one packet
+	IdleCycles uint64 // TSC cycles of polls that moved none
+	Sleeps     uint64
+	Wakeups    uint64
+	Stuck      bool
+}
+
+// RegionStats tell how full a region is.
+type RegionStats struct {
+	ID            uint16
+	Name          string
+	Size          uint64 // bytes, netmap's nr_memsize
+	If, Ring, Buf PoolStats
+	Orphans       uint64 // buffers that a dead client left in no slot and no list
+	Users         int    // ports living in the region
+}
+
+// PoolStats count the objects of one pool.
+type PoolStats struct{ Size, Total, Free uint64 }
+
+// Snapshot is everything the statistics service reports, taken together so
+// that its numbers agree with each other.
+type Snapshot struct {
+	Time                  time.Time
+	TSCHz                 uint64
+	Ports                 []Stats // live ports, then departed ones
+	Lcores                []LcoreStats
+	Regions               []RegionStats
+	Sessions, Descriptors int
+}

@@ -1,0 +1,239 @@
+// Package ring is the core's side of a netmap ring: what the reference calls a
+// kring. It owns the authoritative indices, judges what clients publish in the
+// sync block, publishes in the order that clients rely on, and wakes them.
+//
+// A TX ring is consumed with Pending and Complete, an RX ring is filled with
+// Reserve and Commit. Except where said otherwise the methods belong to the
+// lcore that owns the ring; only reservations on an RX ring may come from
+// several lcores, after Share.
+package ring
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// Indices are the authoritative state of a ring. They live in the region's
+// control memory, which no client sees, so that a restarted daemon goes on
+// where this one stopped (package shm documents the layout).
+type Indices struct {
+	HwCur   uint32 // first slot not yet consumed from the user
+	HwTail  uint32 // first slot owned by the core
+	Bad     uint32 // illegal heads seen
+	BadHead uint32 // the last of them
+}
+
+// Config is what a ring is made of. Everything in it is trusted: it comes from
+// private memory, never from the shared header.
+type Config struct {
+	Dir     int // abi.DirTx or abi.DirRx
+	ID      int // index within its direction
+	Slots   abi.Slots
+	Bufs    abi.Bufs
+	Block   *abi.SyncBlock
+	Indices *Indices
+}
+
+// Ring is one ring as the daemon sees it.
+type Ring struct {
+	slots abi.Slots
+	bufs  abi.Bufs
+	blk   *abi.SyncBlock
+	ix    *Indices
+	num   uint32
+	dir   int
+	id    int
+
+	frozen  bool
+	bound   atomic.Bool // somebody uses the ring
+	waiters atomic.Pointer[[]int]
+	lease   lease
+}
+
+// New makes the core's side of a ring; the indices are taken over as they are
+// and published.
+func New(c Config) *Ring {
+	r := &Ring{
+		slots: c.Slots, bufs: c.Bufs, blk: c.Block, ix: c.Indices,
+		num: c.Slots.Num(), dir: c.Dir, id: c.ID,
+	}
+	r.lease.next = r.ix.HwTail
+	r.blk.PublishDaemon(r.ix.HwCur, r.ix.HwTail)
+	r.blk.SetState(abi.RingRunning)
+	return r
+}
+
+// Num is the number of slots.
+func (r *Ring) Num() uint32 { return r.num }
+
+// ID is the index of the ring within its direction.
+func (r *Ring) ID() int { return r.id }
+
+// Dir is abi.DirTx or abi.DirRx.
+func (r *Ring) Dir() int { return r.dir }
+
+// Slots views the ring's slots: hostile memory.
+func (r *Ring) Slots() abi.Slots { return r.slots }
+
+// Bufs views the buffers that the slots may name.
+func (r *Ring) Bufs() abi.Bufs { return r.bufs }
+
+// Block is the ring's sync block.
+func (r *Ring) Block() *abi.SyncBlock { return r.blk }
+
+// HwCur and HwTail are the authoritative indices.
+func (r *Ring) HwCur() uint32 { return r.ix.HwCur }
+
+// HwTail is the first slot owned by the core.
+func (r *Ring) HwTail() uint32 { return r.ix.HwTail }
+
+// Bad counts the illegal heads seen on the ring.
+func (r *Ring) Bad() uint32 { return r.ix.Bad }
+
+// Frozen says that the last head was illegal.
+func (r *Ring) Frozen() bool { return r.frozen }
+
+// SetBound says whether some descriptor binds the ring. Frames for an unbound
+// RX ring are dropped. Any goroutine.
+func (r *Ring) SetBound(b bool) { r.bound.Store(b) }
+
+// Bound reports it. Any goroutine.
+func (r *Ring) Bound() bool { return r.bound.Load() }
+
+// SetWaiters names the daemon's ends of the wake descriptors of all processes
+// that bind the ring. A descriptor taken off the list may be closed once every
+// lcore has passed a poll boundary. Any goroutine.
+func (r *Ring) SetWaiters(fds []int) { r.waiters.Store(&fds) }
+
+// Stop tells clients that the ring is gone for good and wakes them.
+func (r *Ring) Stop() {
+	r.blk.SetState(abi.RingStopped)
+	r.wake()
+}
+
+// dist is how far b lies ahead of a.
+func (r *Ring) dist(a, b uint32) uint32 {
+	if b >= a {
+		return b - a
+	}
+	return b + r.num - a
+}
+
+// Advance moves index i by n <= Num slots.
+func (r *Ring) Advance(i, n uint32) uint32 {
+	if i += n; i >= r.num {
+		i -= r.num
+	}
+	return i
+}
+
+// head loads what the client published and judges it: legal heads lie in
+// [hwcur, hwtail]. An illegal one freezes the ring until a legal one arrives.
+func (r *Ring) head() (uint32, bool) {
+	h := r.blk.LoadHead()
+	if h == r.ix.HwCur && !r.frozen {
+		return h, true
+	}
+	if h >= r.num || r.dist(r.ix.HwCur, h) > r.dist(r.ix.HwCur, r.ix.HwTail) {
+		r.freeze(h)
+		return r.ix.HwCur, false
+	}
+	if r.frozen {
+		r.frozen = false
+		r.blk.SetState(abi.RingRunning)
+	}
+	return h, true
+}
+
+// freeze notes an illegal head, once for each value: a client that leaves it
+// there is not counted again at every poll.
+func (r *Ring) freeze(h uint32) {
+	if r.frozen && r.ix.BadHead == h {
+		return
+	}
+	r.frozen = true
+	r.ix.BadHead = h
+	r.ix.Bad++
+	_, cur := r.blk.LoadClient()
+	r.blk.ReportBad(r.ix.Bad, h, cur)
+	r.blk.SetState(abi.RingFrozen)
+	r.wake()
+}
+
+// Pending returns the first slot of a TX ring that the client published and
+// the core has not taken, and how many follow in ring order.
+func (r *Ring) Pending() (from, n uint32) {
+	h, ok := r.head()
+	if !ok {
+		return r.ix.HwCur, 0
+	}
+	return r.ix.HwCur, r.dist(r.ix.HwCur, h)
+}
+
+// Complete takes the slots before index to and gives all of them back at once,
+// as ports do that copy: hwtail follows hwcur by one slot less than the ring
+// (NC E.4). Whatever the frames caused must have been published before, since
+// a client that sees the new hwcur may rely on it.
+func (r *Ring) Complete(to uint32) {
+	tail := to + r.num - 1
+	if tail >= r.num {
+		tail -= r.num
+	}
+	r.ix.HwCur, r.ix.HwTail = to, tail
+	r.blk.PublishDaemon(to, tail)
+	r.Notify()
+}
+
+// Notify wakes the clients that wait for the ring to change, if any does.
+// Call it after publishing.
+func (r *Ring) Notify() {
+	if r.blk.TakeClientMark() {
+		r.wake()
+	}
+}
+
+var wakeByte = []byte{1}
+
+// wake sends a message to every waiter. The sockets are the daemon's own ends,
+// so neither a full queue nor a flag that a client sets can block it; a failed
+// send means that a message is already waiting there, or that nobody is.
+func (r *Ring) wake() {
+	fds := r.waiters.Load()
+	if fds == nil {
+		return
+	}
+	for _, fd := range *fds {
+		_ = unix.Send(fd, wakeByte, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	}
+}
+
+// Arm asks the client for a kick and reports whether the lcore may sleep as
+// far as this ring goes. A TX ring has work when something is published. An RX
+// ring never needs attention by itself: space is looked for when it is wanted.
+func (r *Ring) Arm() bool {
+	r.blk.ArmDaemon()
+	h := r.blk.LoadHead()
+	return h == r.ix.HwCur || r.frozen && h == r.ix.BadHead
+}
+
+// Disarm takes the mark back.
+func (r *Ring) Disarm() { r.blk.DisarmDaemon() }
+
+// Unread counts the frames delivered to an RX ring and not released by the
+// client: drops, should the ring go away now. The fragment marks are the
+// client's to write, which can only falsify its own count.
+func (r *Ring) Unread() (frames uint64) {
+	h, ok := r.head()
+	if !ok {
+		h = r.ix.HwCur
+	}
+	for i := h; i != r.ix.HwTail; i = r.Advance(i, 1) {
+		if r.slots.Load(i).Flags()&abi.NSMoreFrag == 0 {
+			frames++
+		}
+	}
+	return frames
+}
