@@ -1,0 +1,180 @@
+// Package wire is the attach protocol: how a client process and netmapd talk
+// over netmap.sock. It is spoken by the daemon, the Go client and the C
+// library, and it is the only thing they must agree on beside package abi.
+//
+// # Connections
+//
+// The socket is a SOCK_SEQPACKET Unix socket: a message arrives whole or not at
+// all. A connection becomes one of two things by its first request:
+//
+//   - a session, one for each process: it lives as long as the process does, and
+//     its end tells the daemon to take the process out of every sync it was in;
+//   - a descriptor, what open("/dev/netmap") returned: it binds at most one port,
+//     may be shared by fork or SCM_RIGHTS, and its end unbinds the port.
+//
+// Nobody reads from a connection but the daemon. Each request carries the
+// writing end of a socket pair of the client's own as its first descriptor, and
+// the answer goes there, so that processes sharing a descriptor do not take each
+// other's answers.
+//
+// # Messages
+//
+// A message is a Header, a body of fixed layout (little-endian), and a tail whose
+// length follows from Header.Length. Lengths, counts and the number of
+// descriptors are checked exactly; a message that is wrong in one of them ends
+// the connection that it came on, after an answer where an answer is possible.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// Identification of the protocol. The version is exact: daemon and library are
+// built from one tree, and a clear refusal beats a guess.
+const (
+	Magic   = 0x31444d4e // "NMD1"
+	Version = 1
+)
+
+// Limits of a message.
+const (
+	MaxMessage = 8192
+	MaxFDs     = 4
+)
+
+// Message types. An answer has the type of its request with Answer set.
+const (
+	TypeSession = 1 // become the session of this process
+	TypeControl = 2 // a netmap control request on a descriptor
+	TypeJoin    = 3 // this process received a bound descriptor: hand out its parts
+	TypeRedeem  = 4 // bind this descriptor as a ticket of the gRPC API says
+	Answer      = 0x8000
+)
+
+// Header starts every message: 16 bytes.
+type Header struct {
+	Magic   uint32
+	Version uint16
+	Type    uint16
+	Length  uint32 // of the whole message
+	Errno   uint32 // answers: 0 or the errno; the tail is then a text for people
+}
+
+// HeaderSize is the size of Header.
+const HeaderSize = 16
+
+// SessionAnswer is the body of the answer to TypeSession (which has no body).
+// One descriptor comes with it: the kick eventfd.
+type SessionAnswer struct {
+	Token uint64 // names the session in later requests; unguessable
+	ID    uint32 // what the process writes into busy words; never 0
+	_     uint32
+}
+
+// Control is the body of TypeControl; the request body follows as tail. The
+// answer has the same form, with Bind before the tail when the request was a
+// REGISTER that succeeded.
+type Control struct {
+	Token   uint64 // of the session
+	ReqType uint16 // abi.ReqRegister, ...
+	Version uint16 // netmap API version the client asked for
+	_       uint32
+	Name    [abi.NameSize]byte
+}
+
+// Join is the body of TypeJoin. The answer is a Bind and, as tail, the REGISTER
+// body that the descriptor was bound with.
+type Join struct {
+	Token uint64
+}
+
+// Redeem is the body of TypeRedeem. The answer is that of TypeJoin.
+type Redeem struct {
+	Token  uint64
+	Ticket [16]byte // single use
+}
+
+// Bind tells a process all it needs to use a bound descriptor. Three
+// descriptors come with it, in this order: the region (a sealed memfd of
+// RegionSize bytes), the port's sync blocks (a sealed memfd, one block for each
+// entry of ring_ofs, in its order: NC A.4), and this process's end of the wake
+// socket pair. The numbers repeat what the shared structures say, because
+// those can be overwritten by whoever shares the region.
+type Bind struct {
+	PortID      uint64
+	RegionSize  uint64
+	IfOffset    uint64
+	BufOffset   uint64 // of buffer 0 in the region
+	BufCount    uint32
+	BufSize     uint32
+	TxRings     uint16 // HW rings
+	RxRings     uint16
+	HostTxRings uint16 // as netmap_if shows them: never 0
+	HostRxRings uint16
+	TxSlots     uint32
+	RxSlots     uint32
+	FirstTx     uint16 // bound rings [FirstTx, EndTx) counted with host rings after
+	EndTx       uint16 // HW rings
+	FirstRx     uint16
+	EndRx       uint16
+	MemID       uint16
+	_           uint16
+	Mode        uint32
+	Flags       uint64
+	Name        [abi.NameSize]byte // the port's own name
+}
+
+// Indices of the descriptors that come with a Bind.
+const (
+	FDRegion = iota
+	FDSync
+	FDWake
+	BindFDs // how many there are
+)
+
+// ErrMalformed is wrapped by every error about the form of a message.
+var ErrMalformed = errors.New("malformed message")
+
+// Append builds a message: header, body (nil for none) and tail.
+func Append(b []byte, typ uint16, errno uint32, body any, tail []byte) []byte {
+	start := len(b)
+	b = abi.Encode(b, Header{Magic: Magic, Version: Version, Type: typ, Errno: errno})
+	if body != nil {
+		b = abi.Encode(b, body)
+	}
+	b = append(b, tail...)
+	binary.LittleEndian.PutUint32(b[start+8:], uint32(len(b)-start))
+	return b
+}
+
+// Parse checks the header of a message and returns what follows it.
+func Parse(msg []byte) (h Header, rest []byte, err error) {
+	if len(msg) < HeaderSize {
+		return h, nil, fmt.Errorf("%w: a header has %d bytes, have %d", ErrMalformed, HeaderSize, len(msg))
+	}
+	if err := abi.Decode(msg[:HeaderSize], &h); err != nil {
+		return h, nil, err
+	}
+	switch {
+	case h.Magic != Magic:
+		return h, nil, fmt.Errorf("%w: magic is %#x, want %#x", ErrMalformed, h.Magic, uint32(Magic))
+	case h.Version != Version:
+		return h, nil, fmt.Errorf("%w: attach protocol version %d, this side speaks %d: client library and netmapd must be of one release", ErrMalformed, h.Version, Version)
+	case int(h.Length) != len(msg):
+		return h, nil, fmt.Errorf("%w: header says %d bytes, have %d", ErrMalformed, h.Length, len(msg))
+	}
+	return h, msg[HeaderSize:], nil
+}
+
+// Take decodes the fixed body at the start of rest and returns the tail.
+func Take(rest []byte, body any) (tail []byte, err error) {
+	n := binary.Size(body)
+	if len(rest) < n {
+		return nil, fmt.Errorf("%w: %T has %d bytes, have %d", ErrMalformed, body, n, len(rest))
+	}
+	return rest[n:], abi.Decode(rest[:n], body)
+}
