@@ -61,7 +61,7 @@ type Header struct {
 	Version uint16
 	Type    uint16
 	Length  uint32 // of the whole message
-	Errno   uint32 // answers: 0 or the errno; the tail is then a text for people
+	Errno   uint32 // answers: 0, or the errno, and then a text for people is all that follows
 }
 
 // HeaderSize is the size of Header.
@@ -75,9 +75,9 @@ type SessionAnswer struct {
 	_     uint32
 }
 
-// Control is the body of TypeControl; the request body follows as tail. The
-// answer has the same form, with Bind before the tail when the request was a
-// REGISTER that succeeded.
+// Control is the body of TypeControl; the request body follows as tail. A
+// successful answer is a Control and the request body as tail; for REGISTER a
+// Bind stands between the two.
 type Control struct {
 	Token   uint64 // of the session
 	ReqType uint16 // abi.ReqRegister, ...
