@@ -1,0 +1,116 @@
+// Package shm makes and keeps regions: the shared memory that netmap programs
+// map, laid out as netmap lays it out (NC A.10), and beside each region its
+// control memory, which no client ever sees.
+//
+// A region is a memfd sealed against shrinking and growing, of ordinary pages:
+// a client can punch holes into it, and then everybody reads zeros, but nobody
+// gets a SIGBUS. Hugetlb memory does not have that property and is for uids
+// that the operator trusts.
+//
+// All allocation is control plane: it happens when ports and descriptors come
+// and go, never on the packet path.
+package shm
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+const hugePage = 2 << 20
+
+// File is a sealed memfd, mapped.
+type File struct {
+	file *os.File
+	mem  []byte
+}
+
+// NewFile makes a zeroed, sealed memfd of at least size bytes and maps it.
+// With huge it consists of 2 MiB pages, all allocated here, so that a missing
+// one is an error now and not a SIGBUS later.
+func NewFile(name string, size uint64, huge bool) (*File, error) {
+	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	page := uint64(pageSize)
+	if huge {
+		flags |= unix.MFD_HUGETLB | unix.MFD_HUGE_2MB
+		page = hugePage
+	}
+	size = (size + page - 1) &^ (page - 1)
+	fd, err := unix.MemfdCreate("netmapd:"+name, flags)
+	if err != nil {
+		return nil, fmt.Errorf("create memfd %s: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := prepare(fd, size, huge); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("create memfd %s of %d bytes: %w", name, size, err)
+	}
+	return mapFile(f, size)
+}
+
+func prepare(fd int, size uint64, huge bool) error {
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		return fmt.Errorf("set size: %w", err)
+	}
+	if huge {
+		if err := unix.Fallocate(fd, 0, 0, int64(size)); err != nil {
+			return fmt.Errorf("allocate hugepages (are enough reserved in vm.nr_hugepages?): %w", err)
+		}
+	}
+	// F_SEAL_SEAL too: a client must not be able to seal it against writing.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return nil
+}
+
+// OpenFile maps a memfd that an earlier daemon made, after checking that it is
+// sealed: an unsealed one could be truncated under us.
+func OpenFile(f *os.File) (*File, error) {
+	seals, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
+	const want = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
+	if err != nil || seals&want != want {
+		return nil, fmt.Errorf("adopt %s: want a memfd sealed against shrinking and growing (seals %#x, %v)", f.Name(), seals, err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", f.Name(), err)
+	}
+	return mapFile(f, uint64(st.Size()))
+}
+
+func mapFile(f *os.File, size uint64) (*File, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("map %s, %d bytes: %w", f.Name(), size, err)
+	}
+	return &File{f, mem}, nil
+}
+
+// FD is the file descriptor, owned by f.
+func (f *File) FD() int { return int(f.file.Fd()) }
+
+// File is the open file, owned by f.
+func (f *File) File() *os.File { return f.file }
+
+// Mem views the mapping, valid until Close.
+func (f *File) Mem() abi.Mem { return abi.NewMem(f.mem) }
+
+// Clear gives all pages back to the system; the file reads as zeros then.
+func (f *File) Clear() error {
+	return unix.Fallocate(f.FD(), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(len(f.mem)))
+}
+
+// Close unmaps and closes. No lcore may still use a view of it.
+func (f *File) Close() error {
+	err := unix.Munmap(f.mem)
+	f.mem = nil
+	if cerr := f.file.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,373 @@
+package shm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/ring"
+)
+
+// Options of a new region.
+type Options struct {
+	ID      uint16 // memory id, unique among live regions (NC A.11)
+	Name    string
+	Private bool // not the global region: shown to clients in ni_flags
+	Huge    bool // 2 MiB pages: only for clients the operator trusts
+}
+
+// Region is one allocator with its shared memory. Its methods may be called
+// from any goroutine.
+type Region struct {
+	id      uint16
+	name    string
+	private bool
+	geo     Geometry
+	data    *File
+	ctl     *File
+	bufs    abi.Bufs
+
+	mu      sync.Mutex
+	c       control
+	nextBuf uint32 // no buffer below it is free
+	freeBuf uint32
+	users   int
+	extras  int    // descriptors that hold extra buffers
+	orphans uint64 // found by the last look
+}
+
+// PoolError says that a pool is exhausted: an ENOMEM that names pool, need and have.
+type PoolError struct {
+	Region     string
+	Pool       string
+	Need, Have uint64
+}
+
+func (e *PoolError) Error() string {
+	return fmt.Sprintf("region %s: need %d objects of the %s pool, %d are free", e.Region, e.Need, e.Pool, e.Have)
+}
+
+// Unwrap makes errors.Is(err, unix.ENOMEM) work.
+func (e *PoolError) Unwrap() error { return unix.ENOMEM }
+
+// Create makes a region. Its memory is zero and costs nothing until touched.
+func Create(o Options, g Geometry) (*Region, error) {
+	data, err := NewFile("region:"+o.Name, g.Size(), o.Huge)
+	if err != nil {
+		return nil, err
+	}
+	ctl, err := NewFile("control:"+o.Name, controlSize(g), false)
+	if err != nil {
+		_ = data.Close()
+		return nil, err
+	}
+	r := &Region{data: data, ctl: ctl, geo: g}
+	if r.c, err = viewControl(ctl.mem, g); err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	h := r.c.hdr
+	h.magic, h.version, h.id, h.geometry = controlMagic, controlVersion, uint32(o.ID), g
+	copy(h.name[:len(h.name)-1], o.Name)
+	if o.Private {
+		h.private = 1
+	}
+	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
+	return r, r.load()
+}
+
+// Adopt takes over a region from its two files, made by Create in this process
+// or an earlier one. Allocators, rings and indices are as they were.
+func Adopt(data, ctl *os.File) (*Region, error) {
+	cf, err := OpenFile(ctl)
+	if err != nil {
+		return nil, err
+	}
+	r := &Region{ctl: cf}
+	h, err := readHeader(cf.mem)
+	if err == nil {
+		r.geo = h.geometry
+		r.c, err = viewControl(cf.mem, r.geo)
+	}
+	if err == nil {
+		r.data, err = OpenFile(data)
+	}
+	if err == nil && uint64(len(r.data.mem)) < r.geo.Size() {
+		err = fmt.Errorf("adopt region %s: %d bytes, its geometry says %d", h.nameString(), len(r.data.mem), r.geo.Size())
+	}
+	if err == nil {
+		err = r.load()
+	}
+	if err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// load derives everything that is not in control memory from it.
+func (r *Region) load() (err error) {
+	h := r.c.hdr
+	r.id, r.name, r.private = uint16(h.id), h.nameString(), h.private != 0
+	r.bufs, err = r.data.Mem().Bufs(r.geo.BufOffset(), r.geo.Buf.Count, r.geo.Buf.Size)
+	r.nextBuf, r.freeBuf = abi.MinBufIndex, 0
+	for _, s := range r.c.bufs {
+		if s == bufFree {
+			r.freeBuf++
+		}
+	}
+	return err
+}
+
+// ID is the memory id (NC A.11).
+func (r *Region) ID() uint16 { return r.id }
+
+// Name of the region.
+func (r *Region) Name() string { return r.name }
+
+// Geometry of the region.
+func (r *Region) Geometry() Geometry { return r.geo }
+
+// File of the shared memory: what clients are given.
+func (r *Region) File() *os.File { return r.data.file }
+
+// ControlFile holds the authority over the region: no client gets it.
+func (r *Region) ControlFile() *os.File { return r.ctl.file }
+
+// Bufs views the buffers.
+func (r *Region) Bufs() abi.Bufs { return r.bufs }
+
+// Close unmaps the region. Every lcore must have passed a poll boundary since
+// its last ring was taken from it.
+func (r *Region) Close() error {
+	var err error
+	for _, f := range []*File{r.data, r.ctl} {
+		if f == nil {
+			continue
+		}
+		if e := f.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// Retain notes one more port living in the region.
+func (r *Region) Retain() {
+	r.mu.Lock()
+	r.users++
+	r.mu.Unlock()
+}
+
+// Release notes that a port left. When it was the last one the allocators are
+// reset and the pages returned (NC A.11), and it reports true.
+func (r *Region) Release() (last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.users--
+	if r.users > 0 {
+		return false
+	}
+	clear(r.c.rings)
+	clear(r.c.ifs)
+	clear(r.c.bufs)
+	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
+	r.nextBuf, r.freeBuf = abi.MinBufIndex, r.geo.Buf.Count-abi.MinBufIndex
+	r.extras, r.orphans = 0, 0
+	_ = r.data.Clear() // best effort: it only saves memory
+	return true
+}
+
+// If is an allocated netmap_if.
+type If struct {
+	Index  uint32
+	Offset uint64 // in the region: nr_offset
+	View   abi.If
+}
+
+// NewIf allocates a netmap_if with n ring offsets for a descriptor, zeroed.
+func (r *Region) NewIf(owner uint64, n int) (If, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if abi.IfBytes(n) > uint64(r.geo.If.Size) {
+		return If{}, fmt.Errorf("region %s: a netmap_if of %d rings needs %d bytes, objects have %d: %w", r.name, n, abi.IfBytes(n), r.geo.If.Size, unix.ENOMEM)
+	}
+	for i, o := range r.c.ifs {
+		if o != 0 {
+			continue
+		}
+		off := uint64(i) * uint64(r.geo.If.Size)
+		v, err := r.data.Mem().If(off, n)
+		if err != nil {
+			return If{}, err
+		}
+		r.c.ifs[i] = owner
+		*v.IfHeader = abi.IfHeader{}
+		clear(v.RingOfs)
+		if r.private {
+			v.IfHeader.Flags = abi.IfPrivate
+		}
+		return If{uint32(i), off, v}, nil
+	}
+	return If{}, &PoolError{r.name, "netmap_if", 1, 0}
+}
+
+// FreeIf gives a netmap_if back.
+func (r *Region) FreeIf(f If) {
+	r.mu.Lock()
+	r.c.ifs[f.Index] = 0
+	r.mu.Unlock()
+}
+
+// Ring is an allocated ring object with its buffers.
+type Ring struct {
+	Index   uint32
+	Offset  uint64 // in the region
+	View    abi.Ring
+	Indices *ring.Indices // in control memory
+	Port    uint64
+	Dir, ID int
+}
+
+// NewRing allocates a ring with slots buffers for a port and writes its header
+// and slots (NC A.2, A.3). The indices are the caller's: those of a fresh ring,
+// or what the port retained (NC A.3).
+func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices) (Ring, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if need := abi.RingBytes(slots); need > uint64(r.geo.Ring.Size) {
+		return Ring{}, fmt.Errorf("region %s: a ring of %d slots needs %d bytes, objects have %d: %w", r.name, slots, need, r.geo.Ring.Size, unix.ENOMEM)
+	}
+	if slots > r.freeBuf {
+		return Ring{}, &PoolError{r.name, "buffer", uint64(slots), uint64(r.freeBuf)}
+	}
+	for i := range r.c.rings {
+		if r.c.rings[i].used != 0 {
+			continue
+		}
+		off := r.geo.RingOffset() + uint64(i)*uint64(r.geo.Ring.Size)
+		v, err := r.data.Mem().Ring(off, slots)
+		if err != nil {
+			return Ring{}, err
+		}
+		rec := &r.c.rings[i]
+		*rec = ringRecord{indices: ix, port: port, used: 1, slots: slots, dir: uint16(dir), ringID: uint16(id)}
+		*v.RingHeader = abi.RingHeader{
+			BufOfs: int64(r.geo.BufOffset()) - int64(off), NumSlots: slots, BufSize: r.geo.Buf.Size,
+			RingID: uint16(id), Dir: uint16(dir), Head: ix.HwCur, Cur: ix.HwCur, Tail: ix.HwTail,
+		}
+		for s := range slots {
+			*v.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
+		}
+		return Ring{uint32(i), off, v, &rec.indices, port, dir, id}, nil
+	}
+	return Ring{}, &PoolError{r.name, "ring", 1, 0}
+}
+
+// takeBuf takes the lowest free buffer; the caller has checked that there is one.
+func (r *Region) takeBuf() uint32 {
+	for r.c.bufs[r.nextBuf] != bufFree {
+		r.nextBuf++
+	}
+	i := r.nextBuf
+	r.nextBuf++
+	r.c.bufs[i] = bufClient
+	r.freeBuf--
+	return i
+}
+
+// giveBuf returns a buffer that a client held. An index that is out of range,
+// or not a client's, is refused: clients write slots as they please.
+func (r *Region) giveBuf(i uint32) bool {
+	if !r.bufs.Valid(i) || r.c.bufs[i] != bufClient {
+		return false
+	}
+	r.c.bufs[i] = bufFree
+	r.freeBuf++
+	r.nextBuf = min(r.nextBuf, i)
+	return true
+}
+
+// FreeRing gives a ring object back with the buffers found in its slots (NC
+// A.12), and reports how many indices were refused as foreign or doubled.
+// Nobody may poll the ring any more.
+func (r *Region) FreeRing(o Ring) (refused int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range o.View.Num() {
+		if !r.giveBuf(o.View.Load(s).Idx()) {
+			refused++
+		}
+	}
+	r.c.rings[o.Index] = ringRecord{}
+	return refused
+}
+
+// Rings lists the rings in use, as an adopting daemon needs them.
+func (r *Region) Rings() ([]Ring, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Ring
+	for i := range r.c.rings {
+		rec := &r.c.rings[i]
+		if rec.used == 0 {
+			continue
+		}
+		off := r.geo.RingOffset() + uint64(i)*uint64(r.geo.Ring.Size)
+		v, err := r.data.Mem().Ring(off, rec.slots)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Ring{uint32(i), off, v, &rec.indices, rec.port, int(rec.dir), int(rec.ringID)})
+	}
+	return out, nil
+}
+
+// NewExtra allocates up to n extra buffers for a descriptor and threads them
+// through their first words; the last one allocated heads the list (NC A.9).
+func (r *Region) NewExtra(n uint32) (head, got uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for got = 0; got < n && r.freeBuf > 0; got++ {
+		i := r.takeBuf()
+		binary.LittleEndian.PutUint32(r.bufs.Get(i), head)
+		head = i
+	}
+	if got > 0 {
+		r.extras++
+	}
+	return head, got
+}
+
+// FreeExtra gives back the buffers found by walking the list from head, up to
+// the first index that is not a client's buffer, and zeroes each first word
+// (NC A.9). had says that the descriptor had been given some.
+func (r *Region) FreeExtra(head uint32, had bool) (freed uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.giveBuf(head) {
+		b := r.bufs.Get(head)
+		head = binary.LittleEndian.Uint32(b)
+		binary.LittleEndian.PutUint32(b, 0)
+		freed++
+	}
+	if had {
+		r.extras--
+	}
+	return freed
+}
+
+// PoolsInfo describes the region as POOLS_INFO_GET does (NC B.6).
+func (r *Region) PoolsInfo() abi.PoolsInfo {
+	g := r.geo
+	return abi.PoolsInfo{
+		MemSize: g.Size(), MemID: r.id,
+		IfOffset: 0, IfCount: g.If.Count, IfSize: g.If.Size,
+		RingOffset: g.RingOffset(), RingCount: g.Ring.Count, RingSize: g.Ring.Size,
+		BufOffset: g.BufOffset(), BufCount: g.Buf.Count, BufSize: g.Buf.Size,
+	}
+}
