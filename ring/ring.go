@@ -222,6 +222,19 @@ func (r *Ring) Arm() bool {
 // Disarm takes the mark back.
 func (r *Ring) Disarm() { r.blk.DisarmDaemon() }
 
+// Reset forgets what the last user of the ring left: frames it did not read,
+// and whatever it published that was not taken. Indices go on from there
+// (NC A.3). The ring is unbound, and no lcore may be using it.
+func (r *Ring) Reset() {
+	if r.dir == abi.DirRx {
+		r.ix.HwCur = r.ix.HwTail
+	}
+	r.lease.next = r.ix.HwTail
+	r.frozen = false
+	r.blk.Reset(r.ix.HwCur, r.ix.HwTail)
+	r.blk.SetState(abi.RingRunning)
+}
+
 // Unread counts the frames delivered to an RX ring and not released by the
 // client: drops, should the ring go away now. The fragment marks are the
 // client's to write, which can only falsify its own count.

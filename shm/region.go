@@ -256,14 +256,9 @@ func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices
 		}
 		rec := &r.c.rings[i]
 		*rec = ringRecord{indices: ix, port: port, used: 1, slots: slots, dir: uint16(dir), ringID: uint16(id)}
-		*v.RingHeader = abi.RingHeader{
-			BufOfs: int64(r.geo.BufOffset()) - int64(off), NumSlots: slots, BufSize: r.geo.Buf.Size,
-			RingID: uint16(id), Dir: uint16(dir), Head: ix.HwCur, Cur: ix.HwCur, Tail: ix.HwTail,
-		}
-		for s := range slots {
-			*v.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
-		}
-		return Ring{uint32(i), off, v, &rec.indices, port, dir, id}, nil
+		o := Ring{uint32(i), off, v, &rec.indices, port, dir, id}
+		r.fill(o)
+		return o, nil
 	}
 	return Ring{}, &PoolError{r.name, "ring", 1, 0}
 }
@@ -305,6 +300,34 @@ func (r *Region) FreeRing(o Ring) (refused int) {
 	}
 	r.c.rings[o.Index] = ringRecord{}
 	return refused
+}
+
+// Renew gives a ring that nobody uses fresh buffers and a fresh header, from the
+// indices on where it stopped: whoever binds it next finds nothing of the last
+// user. It fails when that one lost buffers and no others are free.
+func (r *Region) Renew(o Ring) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range o.View.Num() {
+		r.giveBuf(o.View.Load(s).Idx())
+	}
+	if n := o.View.Num(); n > r.freeBuf {
+		return &PoolError{r.name, "buffer", uint64(n), uint64(r.freeBuf)}
+	}
+	r.fill(o)
+	return nil
+}
+
+// fill writes the header of a ring and gives each slot a buffer; the caller has
+// checked that there are enough.
+func (r *Region) fill(o Ring) {
+	*o.View.RingHeader = abi.RingHeader{
+		BufOfs: int64(r.geo.BufOffset()) - int64(o.Offset), NumSlots: o.View.Num(), BufSize: r.geo.Buf.Size,
+		RingID: uint16(o.ID), Dir: uint16(o.Dir), Head: o.Indices.HwCur, Cur: o.Indices.HwCur, Tail: o.Indices.HwTail,
+	}
+	for s := range o.View.Num() {
+		*o.View.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
+	}
 }
 
 // Rings lists the rings in use, as an adopting daemon needs them.

@@ -117,6 +117,17 @@ func (b *SyncBlock) DisarmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 0) }
 // DaemonSleeps reports, after a publication, whether the daemon wants a kick.
 func (b *SyncBlock) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKick) != 0 }
 
+// Reset makes the block that of a ring which nobody uses: the client's and the
+// library's lines say what the daemon's says. Nobody may be in a sync.
+func (b *SyncBlock) Reset(hwcur, hwtail uint32) {
+	b.PublishClient(hwcur, hwcur)
+	atomic.StoreUint32(&b.applNeedKick, 0)
+	atomic.StoreUint32(&b.syncFlags, 0)
+	b.SetLibrary(hwcur, hwcur, hwtail)
+	b.Leave()
+	b.PublishDaemon(hwcur, hwtail)
+}
+
 // State loads the state of the ring.
 func (b *SyncBlock) State() RingState { return RingState(atomic.LoadUint32(&b.state)) }
 
