@@ -147,8 +147,8 @@ func (InterfaceDriver) EnumDescriptor() ([]byte, []int) {
 // PortSpec asks for a port.
 type PortSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What programs will open as netmap:NAME. 1 to 63 bytes, none of "-*^/@{}:",
-	// no space.
+	// What programs will open as netmap:NAME. 1 to 15 bytes, none of "-*^/@{}:",
+	// no white space.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// PORT_KIND_INTERFACE or PORT_KIND_DEVICE.
 	Kind PortKind `protobuf:"varint,2,opt,name=kind,proto3,enum=netmapd.v1.PortKind" json:"kind,omitempty"`
@@ -891,9 +891,13 @@ func (*DeletePortResponse) Descriptor() ([]byte, []int) {
 // AttachPortRequest asks for a ticket.
 type AttachPortRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The port to open: the name in a netmap request header, "vale0:1" or "eth0",
-	// without prefix, ring selector and flags, which the redeemer chooses.
-	Port          string `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"`
+	// What to open, in the grammar of netmap programs: "vale0:1",
+	// "netmap:eth0-2/R", "netmap:eth0@conf:slots=512". At most 255 bytes. The
+	// options share, extmem and offset are refused: what they name belongs to the
+	// process that opens.
+	Spec string `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// Buffers wanted beside those of the rings.
+	ExtraBuffers  uint32 `protobuf:"varint,2,opt,name=extra_buffers,json=extraBuffers,proto3" json:"extra_buffers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -928,11 +932,18 @@ func (*AttachPortRequest) Descriptor() ([]byte, []int) {
 	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *AttachPortRequest) GetPort() string {
+func (x *AttachPortRequest) GetSpec() string {
 	if x != nil {
-		return x.Port
+		return x.Spec
 	}
 	return ""
+}
+
+func (x *AttachPortRequest) GetExtraBuffers() uint32 {
+	if x != nil {
+		return x.ExtraBuffers
+	}
+	return 0
 }
 
 // AttachPortResponse holds the ticket.
@@ -1053,9 +1064,10 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\x04port\x18\x01 \x01(\v2\x10.netmapd.v1.PortR\x04port\"'\n" +
 	"\x11DeletePortRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x14\n" +
-	"\x12DeletePortResponse\"'\n" +
+	"\x12DeletePortResponse\"L\n" +
 	"\x11AttachPortRequest\x12\x12\n" +
-	"\x04port\x18\x01 \x01(\tR\x04port\"\x87\x01\n" +
+	"\x04spec\x18\x01 \x01(\tR\x04spec\x12#\n" +
+	"\rextra_buffers\x18\x02 \x01(\rR\fextraBuffers\"\x87\x01\n" +
 	"\x12AttachPortResponse\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x124\n" +
 	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12#\n" +
