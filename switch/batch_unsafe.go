@@ -1,0 +1,97 @@
+package vale
+
+import "unsafe"
+
+// MaxBatch is the largest number of slots in a batch (NC E.5.2).
+const MaxBatch = 1024
+
+// MaxFrags is the largest number of slots in a frame.
+const MaxFrags = 64
+
+// Frag is one slot of a frame. The fragments of a frame follow each other.
+type Frag struct {
+	Off   uint64 // address of the first byte, relative to Batch.Base
+	Len   uint16 // bytes
+	Slots uint16 // on the first fragment: fragments of the frame; 0 on the others
+}
+
+// Batch holds slots of whole frames taken from one source. The memory it points
+// to can be written by a client at any moment; the batch itself is private.
+type Batch struct {
+	Base  unsafe.Pointer // what Frag.Off counts from
+	N     int            // fragments used
+	Multi bool           // some frame has more than one fragment
+	Frags [MaxBatch]Frag
+
+	limit int       // slots to take at most
+	ctr   *Counters // of the port that the source belongs to
+}
+
+// Limit is the number of slots a source should take at most. A single frame
+// that the source drops may be longer.
+func (b *Batch) Limit() int { return b.limit }
+
+// Drop counts frames that the source refuses. They are not put in the batch.
+func (b *Batch) Drop(r Reason, frames, bytes uint64) {
+	b.ctr.Tx.Frames += frames
+	b.ctr.Tx.Bytes += bytes
+	b.ctr.Drops[r] += frames
+}
+
+// Add appends a frame of one slot.
+func (b *Batch) Add(off uint64, length uint16) {
+	b.Frags[b.N] = Frag{Off: off, Len: length, Slots: 1}
+	b.N++
+}
+
+// Bytes views fragment i.
+func (b *Batch) Bytes(i int) []byte {
+	f := &b.Frags[i]
+	return unsafe.Slice((*byte)(unsafe.Add(b.Base, f.Off)), f.Len)
+}
+
+// at is the address of a fragment.
+func (b *Batch) at(f *Frag) unsafe.Pointer { return unsafe.Add(b.Base, f.Off) }
+
+const macMask = 1<<48 - 1
+
+// macs loads both addresses of the frame at p, each once. At least 12 bytes are
+// readable there: the caller has looked at the length.
+func macs(p unsafe.Pointer) (dst, src uint64) {
+	lo := *(*uint64)(p)
+	hi := *(*uint32)(unsafe.Add(p, 8))
+	return lo & macMask, lo>>48 | uint64(hi)<<16
+}
+
+type (
+	block16 [16]byte
+	block32 [32]byte
+	block64 [64]byte
+)
+
+// copyBytes copies n bytes between buffers, never more: the reference rounds up
+// to 64 (NC E.5.2), which would show the receiver what the sender's buffer held
+// before. Two overlapping blocks cost the same for the short frames that count.
+func copyBytes(dst, src unsafe.Pointer, n uintptr) {
+	switch {
+	case n > 128 || n < 16:
+		copy(unsafe.Slice((*byte)(dst), n), unsafe.Slice((*byte)(src), n))
+	case n > 64:
+		tail := *(*block64)(unsafe.Add(src, n-64))
+		*(*block64)(dst) = *(*block64)(src)
+		*(*block64)(unsafe.Add(dst, n-64)) = tail
+	case n >= 32:
+		tail := *(*block32)(unsafe.Add(src, n-32))
+		*(*block32)(dst) = *(*block32)(src)
+		*(*block32)(unsafe.Add(dst, n-32)) = tail
+	default:
+		tail := *(*block16)(unsafe.Add(src, n-16))
+		*(*block16)(dst) = *(*block16)(src)
+		*(*block16)(unsafe.Add(dst, n-16)) = tail
+	}
+}
+
+// bufAt is the address of buffer idx, which is valid.
+func bufAt(base unsafe.Pointer, idx, size uint32) unsafe.Pointer {
+	return unsafe.Add(base, uintptr(idx)*uintptr(size))
+}

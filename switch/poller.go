@@ -1,0 +1,210 @@
+package vale
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Source is where frames enter a switch: a client's TX ring, or a device.
+type Source interface {
+	// Next fills b with up to b.Limit slots of whole frames, setting Base, N,
+	// Multi and Frags, and returns the number of slots it took, those of frames
+	// it refused (b.Drop) included; 0 means that there is nothing.
+	Next(b *Batch) int
+
+	// Done says that the batch of the last Next has been delivered and
+	// published: its slots go back to the sender.
+	Done(b *Batch)
+}
+
+// Sink is where frames leave a switch: a client's RX ring, or a device.
+type Sink interface {
+	// Deliver sends the frames of b whose first fragments are listed, in this
+	// order, and wakes the receiver. Frames it does not take are added to d.
+	// list may be used as scratch memory only until Deliver returns, and is
+	// read-only. One call is made per batch and destination ring.
+	Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint64)
+}
+
+// Armer is a Source that can ask to be told of new frames; see lcore.Unit.
+// An lcore that polls other sources has to look at them by timer.
+type Armer interface {
+	Arm() bool
+	Disarm()
+}
+
+// Failer is a Source or Sink that tells its client when it stopped for good.
+type Failer interface{ Fail(err error) }
+
+// source is a Source with its place.
+type source struct {
+	Source
+	armer Armer // nil when the source has no wake-up
+	port  *Port
+	ctr   *Counters
+	ring  int
+}
+
+// Poller is the set of sources of one switch that one lcore polls; it is an
+// lcore.Unit.
+type Poller struct {
+	sw      *Switch
+	view    atomic.Pointer[view]
+	sources []source
+	err     error
+
+	batch Batch
+	work  work
+}
+
+// view is what a poller knows of its switch: written by the control plane
+// before it is published, except for the scratch memory, which is the poller's.
+type view struct {
+	tab    *table
+	epoch  uint64
+	compat bool
+	dest   []dest   // by port index
+	active []uint16 // indices in use, ascending
+
+	// Scratch of one batch, by port index; the element after the last port is
+	// the flood's.
+	count []uint16 // frames
+	first []uint16 // where they begin in work.order
+}
+
+// dest is a port as a destination; port is nil where the index is vacant.
+type dest struct {
+	port  *Port
+	sinks []Sink
+	ctr   *Counters
+}
+
+// Add makes the poller poll src, which is ring number ring of port p.
+func (pl *Poller) Add(p *Port, ring int, src Source) {
+	pl.sw.mu.Lock()
+	ctr := p.shares[pl]
+	pl.sw.mu.Unlock()
+	armer, _ := src.(Armer)
+	pl.sources = append(pl.sources, source{Source: src, armer: armer, port: p, ctr: ctr, ring: ring})
+}
+
+// Remove takes all sources of a port off the poller.
+func (pl *Poller) Remove(p *Port) {
+	pl.sources = slices.DeleteFunc(pl.sources, func(s source) bool { return s.port == p })
+}
+
+// Len is the number of sources.
+func (pl *Poller) Len() int { return len(pl.sources) }
+
+// Poll takes a batch from every source and returns the number of frames moved
+// or dropped.
+func (pl *Poller) Poll() (frames int) {
+	v := pl.view.Load()
+	for i := range pl.sources {
+		_, n := pl.turn(v, &pl.sources[i])
+		frames += n
+	}
+	return frames
+}
+
+// drainLimit bounds what a client that goes on sending can make Drain do; no
+// ring has more slots.
+const drainLimit = 1 << 16
+
+// Drain delivers what is published on the sources of a port, before the port
+// goes away (NC D.8).
+func (pl *Poller) Drain(p *Port) (frames int) {
+	v := pl.view.Load()
+	for i := range pl.sources {
+		if pl.sources[i].port != p {
+			continue
+		}
+		for taken := 0; taken < drainLimit; {
+			slots, n := pl.turn(v, &pl.sources[i])
+			if slots == 0 {
+				break
+			}
+			taken += slots
+			frames += n
+		}
+	}
+	return frames
+}
+
+// turn moves one batch of one source.
+func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
+	if v.dest[s.port.index].port != s.port {
+		return 0, 0 // detached with its sources still here
+	}
+	b := &pl.batch
+	b.N, b.Multi, b.ctr = 0, false, s.ctr
+	before := s.ctr.Tx.Frames
+	if slots = s.Next(b); slots == 0 {
+		return 0, 0
+	}
+	if b.N != 0 {
+		pl.forward(v, s)
+	}
+	s.Done(b)
+	return slots, int(s.ctr.Tx.Frames - before)
+}
+
+// Arm asks all sources for a wake-up and reports whether the lcore may sleep.
+func (pl *Poller) Arm() bool {
+	for i := range pl.sources {
+		if a := pl.sources[i].armer; a != nil && !a.Arm() {
+			return false
+		}
+	}
+	return true
+}
+
+// Disarm takes the requests back.
+func (pl *Poller) Disarm() {
+	for i := range pl.sources {
+		if a := pl.sources[i].armer; a != nil {
+			a.Disarm()
+		}
+	}
+}
+
+// Silent says that some source cannot wake the lcore.
+func (pl *Poller) Silent() bool {
+	for i := range pl.sources {
+		if pl.sources[i].armer == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Fail stops the sources of the poller and the sinks of their ports, and tells
+// their clients. The poller polls nothing afterwards.
+func (pl *Poller) Fail(err error) {
+	pl.err = err
+	for i := range pl.sources {
+		s := &pl.sources[i]
+		if f, ok := s.Source.(Failer); ok {
+			f.Fail(err)
+		}
+		for _, sink := range s.port.sinks {
+			if f, ok := sink.(Failer); ok {
+				f.Fail(err)
+			}
+		}
+	}
+	pl.sources = nil
+}
+
+// Err is what Fail was told, nil for a healthy poller.
+func (pl *Poller) Err() error { return pl.err }
+
+// Share adds to c what this poller counted for port p.
+func (pl *Poller) Share(p *Port, c *Counters) {
+	pl.sw.mu.Lock()
+	share := p.shares[pl]
+	pl.sw.mu.Unlock()
+	if share != nil {
+		c.Add(share)
+	}
+}

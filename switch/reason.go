@@ -1,0 +1,68 @@
+package vale
+
+import "strconv"
+
+// Reason says why a frame was dropped. The names that String returns are
+// stable: statistics and scripts use them.
+type Reason uint8
+
+// The reasons of drops at the source: the frame reached no destination.
+const (
+	BadIndex         Reason = iota // a slot names a buffer outside the region (NC D.5)
+	BadLength                      // a slot is longer than a buffer (NC D.5)
+	TooShort                       // the first fragment has less than 14 bytes (NC E.5.1)
+	Indirect                       // NS_INDIRECT: data outside the region, which the daemon does not read
+	TooManyFragments               // more than 64 slots
+	OwnAddress                     // the destination is the port that the frame came from (NC E.5.1)
+	NoDestination                  // nobody else is on the switch
+	VacantPort                     // a compatible table names a port that left (NC E.5.1)
+)
+
+// The reasons of drops at a destination; others may have got the frame.
+const (
+	RingFull    Reason = iota + VacantPort + 1 // the receiver's ring, or the device's queue, had no room
+	NotBound                                   // nobody opened the receiving ring
+	RxBadIndex                                 // the receiver's slot names a buffer outside its region; it got length 0 there
+	RxBadLength                                // a fragment is longer than the receiver's buffers; it got length 0 there
+	RxStopped                                  // the receiving ring or device has failed
+	Unread                                     // delivered, but never read before the port closed
+
+	numReasons = iota + VacantPort + 1
+)
+
+var reasonNames = [numReasons]string{
+	BadIndex:         "bad_index",
+	BadLength:        "bad_length",
+	TooShort:         "too_short",
+	Indirect:         "indirect",
+	TooManyFragments: "too_many_fragments",
+	OwnAddress:       "own_address",
+	NoDestination:    "no_destination",
+	VacantPort:       "vacant_port",
+	RingFull:         "ring_full",
+	NotBound:         "not_bound",
+	RxBadIndex:       "rx_bad_index",
+	RxBadLength:      "rx_bad_length",
+	RxStopped:        "rx_stopped",
+	Unread:           "unread",
+}
+
+// Reasons lists all reasons, in the order of their values.
+func Reasons() []Reason {
+	all := make([]Reason, numReasons)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+// AtSource says that the drop is counted at the port the frame came from;
+// otherwise it is counted at the port the frame was going to.
+func (r Reason) AtSource() bool { return r <= VacantPort }
+
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return "reason_" + strconv.Itoa(int(r))
+}

@@ -1,0 +1,136 @@
+package vale
+
+import (
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/ring"
+)
+
+// oneSlot is the flags of a frame of one slot: the number of its slots (NC A.6).
+const oneSlot = 1 << abi.NSFragShift
+
+// RxSink puts frames in a client's RX ring.
+type RxSink struct {
+	r *ring.Ring
+}
+
+// NewRxSink makes the sink of an RX ring.
+func NewRxSink(r *ring.Ring) *RxSink { return &RxSink{r: r} }
+
+// Deliver copies the frames in order until one does not fit; that one and the
+// rest are dropped. A fragment for which the receiver's slot is bad, or its
+// buffer too small, arrives with length 0 (NC E.5.2), and its frame counts as a
+// drop.
+func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint64) {
+	r := s.r
+	if !r.Bound() {
+		d[NotBound] += uint64(len(list))
+		return 0, 0
+	}
+	need := uint32(len(list))
+	if b.Multi {
+		need = 0
+		for _, i := range list {
+			need += uint32(b.Frags[i].Slots)
+		}
+	}
+	start, got := r.Reserve(need)
+	var used uint32
+	if b.Multi {
+		used, frames, bytes = s.fill(b, list, start, got, d)
+	} else {
+		used = got
+		frames, bytes = s.fillSingle(b, list[:got], start, d)
+		d[RingFull] += uint64(len(list)) - uint64(got)
+	}
+	if !r.Commit(start, got, used) {
+		// Another lcore reserved after us: what we do not need cannot go back,
+		// and becomes empty frames.
+		slots := r.Slots()
+		for k := used; k < got; k++ {
+			at := r.Advance(start, k)
+			slots.Store(at, abi.MakeWord(slots.Load(at).Idx(), 0, oneSlot))
+		}
+		r.Commit(start, got, got)
+	}
+	return frames, bytes
+}
+
+// fillSingle copies frames of one slot each to the slots from at on.
+func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frames, bytes uint64) {
+	slots, bufs := s.r.Slots(), s.r.Bufs()
+	num, size, base := slots.Num(), bufs.Size(), bufs.Base()
+	for _, i := range list {
+		f := &b.Frags[i&(MaxBatch-1)]
+		idx := slots.Load(at).Idx()
+		if bufs.Valid(idx) && uint32(f.Len) <= size {
+			copyBytes(bufAt(base, idx, size), b.at(f), uintptr(f.Len))
+			slots.Store(at, abi.MakeWord(idx, f.Len, oneSlot))
+			frames++
+			bytes += uint64(f.Len)
+		} else {
+			slots.Store(at, abi.MakeWord(idx, 0, oneSlot))
+			d[misfit(bufs, idx)]++
+		}
+		if at++; at == num {
+			at = 0
+		}
+	}
+	return frames, bytes
+}
+
+// fill copies frames of any number of slots to the got slots from at on, and
+// returns how many it used.
+func (s *RxSink) fill(b *Batch, list []uint16, at, got uint32, d *Drops) (used uint32, frames, bytes uint64) {
+	for k, i := range list {
+		frags := b.Frags[i:]
+		frags = frags[:frags[0].Slots]
+		if uint32(len(frags)) > got-used {
+			d[RingFull] += uint64(len(list) - k)
+			break
+		}
+		n, why, ok := s.put(b, frags, at)
+		if ok {
+			frames++
+			bytes += n
+		} else {
+			d[why]++
+		}
+		at = s.r.Advance(at, uint32(len(frags)))
+		used += uint32(len(frags))
+	}
+	return used, frames, bytes
+}
+
+// put copies one frame to the slots from at on.
+func (s *RxSink) put(b *Batch, frags []Frag, at uint32) (bytes uint64, why Reason, ok bool) {
+	slots, bufs := s.r.Slots(), s.r.Bufs()
+	ok = true
+	flags := uint16(len(frags))<<abi.NSFragShift | abi.NSMoreFrag
+	for k := range frags {
+		f := &frags[k]
+		if k == len(frags)-1 {
+			flags &^= abi.NSMoreFrag
+		}
+		idx, length := slots.Load(at).Idx(), f.Len
+		if bufs.Valid(idx) && uint32(length) <= bufs.Size() {
+			copyBytes(bufAt(bufs.Base(), idx, bufs.Size()), b.at(f), uintptr(length))
+			bytes += uint64(length)
+		} else {
+			why, ok, length = misfit(bufs, idx), false, 0
+		}
+		slots.Store(at, abi.MakeWord(idx, length, flags))
+		at = s.r.Advance(at, 1)
+	}
+	return bytes, why, ok
+}
+
+// misfit says why a fragment could not be copied to buffer idx.
+func misfit(bufs abi.Bufs, idx uint32) Reason {
+	if !bufs.Valid(idx) {
+		return RxBadIndex
+	}
+	return RxBadLength
+}
+
+// Fail tells the client that the ring stopped.
+func (s *RxSink) Fail(error) { s.r.Stop() }

@@ -1,0 +1,113 @@
+package vale
+
+import (
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/ring"
+)
+
+// TxSource takes frames from a client's TX ring.
+type TxSource struct {
+	r    *ring.Ring
+	to   uint32 // first slot after the batch
+	size uint32 // of a buffer
+}
+
+// NewTxSource makes the source of a TX ring.
+func NewTxSource(r *ring.Ring) *TxSource {
+	size := r.Bufs().Size()
+	return &TxSource{r: r, size: size}
+}
+
+// Next takes what the client published. Slots are hostile: each is loaded once
+// and checked. A frame with a bad slot is dropped whole; its neighbours go on. A
+// chain without an end is closed at the last slot published (NC E.5.2).
+func (t *TxSource) Next(b *Batch) int {
+	from, n := t.r.Pending()
+	t.to = from
+	if n == 0 {
+		return 0
+	}
+	slots, bufs := t.r.Slots(), t.r.Bufs()
+	b.Base = bufs.Base()
+	num, size := slots.Num(), t.size
+	limit := min(n, uint32(b.limit))
+	at, taken := from, uint32(0)
+	for taken < limit {
+		w := slots.Load(at)
+		length := w.Len()
+		if w.Flags()&(abi.NSMoreFrag|abi.NSIndirect) != 0 || !bufs.Valid(w.Idx()) || uint32(length) > size {
+			k := t.chain(b, at, n-taken, limit-taken)
+			if k == 0 {
+				break // the frame belongs to the next batch
+			}
+			taken += k
+			at = t.r.Advance(at, k)
+			continue
+		}
+		b.Frags[b.N&(MaxBatch-1)] = Frag{Off: uint64(w.Idx()) * uint64(size), Len: length, Slots: 1}
+		b.N++
+		taken++
+		if at++; at == num {
+			at = 0
+		}
+	}
+	t.to = at
+	return int(taken)
+}
+
+// chain takes the frame that begins at slot at, with up to n slots published
+// and room for limit more in the batch, and returns its number of slots; 0 means
+// that it does not fit a batch that is not empty.
+func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
+	slots, bufs := t.r.Slots(), t.r.Bufs()
+	first := b.N
+	why, bad := Reason(0), false
+	refuse := func(r Reason) {
+		if !bad {
+			why, bad = r, true
+		}
+	}
+	var bytes uint64
+	for more := true; more && k < n; k++ {
+		w := slots.Load(at)
+		at = t.r.Advance(at, 1)
+		more = w.Flags()&abi.NSMoreFrag != 0
+		bytes += uint64(w.Len())
+		switch {
+		case k >= limit && limit < uint32(b.limit):
+			return 0
+		case k >= MaxFrags:
+			refuse(TooManyFragments)
+		case w.Flags()&abi.NSIndirect != 0:
+			refuse(Indirect)
+		case !bufs.Valid(w.Idx()):
+			refuse(BadIndex)
+		case uint32(w.Len()) > t.size:
+			refuse(BadLength)
+		case k < limit:
+			b.Frags[first+int(k)] = Frag{Off: uint64(w.Idx()) * uint64(t.size), Len: w.Len()}
+		}
+	}
+	if bad {
+		b.Drop(why, 1, bytes)
+		return k
+	}
+	b.Frags[first].Slots = uint16(k)
+	b.N += int(k)
+	if k > 1 {
+		b.Multi = true
+	}
+	return k
+}
+
+// Done gives the slots back. Whatever the batch caused has been published.
+func (t *TxSource) Done(*Batch) { t.r.Complete(t.to) }
+
+// Arm asks the client for a kick; see ring.Ring.Arm.
+func (t *TxSource) Arm() bool { return t.r.Arm() }
+
+// Disarm takes the request back.
+func (t *TxSource) Disarm() { t.r.Disarm() }
+
+// Fail tells the client that the ring stopped.
+func (t *TxSource) Fail(error) { t.r.Stop() }
