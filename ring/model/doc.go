@@ -5,8 +5,8 @@
 //
 // # The protocol
 //
-// A client and the daemon share a sync block per ring (NC E.10). Each word has one writer
-// but for appl_need_kick, which clients set and only the daemon clears. Indices are read in
+// A client and the daemon share a sync block per ring (NC E.10). Each word is written
+// by one side only, but for appl_need_kick, which clients set and the daemon clears. Indices are read in
 // the opposite order to that in which they are written, hence the crosses:
 //
 //	client publishes                 daemon polls
@@ -17,7 +17,7 @@
 //	  store barrier       X            load barrier
 //	                     / \
 //	  store head   -----/   \----->    load cur       never older than head
-//	  full barrier ===== (A)              slots          up to head
+//	  full barrier ===== (A)            slots         up to head
 //	  load kern_need_kick
 //	  if set: kick
 //
@@ -29,7 +29,7 @@
 //	  store barrier       X            load barrier
 //	                     / \
 //	  store hwtail -----/   \----->    load hwcur     never older than hwtail
-//	  full barrier ===== (B)              slots          up to hwtail
+//	  full barrier ===== (B)            slots         up to hwtail
 //	  load appl_need_kick
 //	  if set: clear it   (2)
 //	          store barrier
@@ -53,12 +53,12 @@
 // both are gone, slots are read before they are written. A second load barrier before
 // the slots, which NC E.10 also lists, is superfluous for the same reason.
 //
-// (2) One-shot rule. Several processes may sleep on one ring with one mark. So whoever
-// finds the mark set wakes all of them, and each one that still wants to sleep sets it
+// (2) One-shot rule. Several processes may sleep on one ring with one mark. So a
+// daemon that finds it set wakes all of them, and each that still wants to sleep sets it
 // again. The daemon clears before it wakes, and the clearing must be visible first: the
 // other way round a client can wake, find nothing left, set the mark and block before the
-// late clearing takes that mark away. For the same reason a client never clears it: it
-// would take back the mark of another that sleeps.
+// late clearing takes that mark away. Nor does a client ever clear it: it would take back
+// the mark of another that sleeps.
 //
 // A message is remembered: a kick is an edge of an eventfd that nobody reads, a wake is a
 // byte in a socket. One that comes late or for nothing costs a turn of the loop.
