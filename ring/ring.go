@@ -235,18 +235,20 @@ func (r *Ring) Reset() {
 	r.blk.SetState(abi.RingRunning)
 }
 
-// Unread counts the frames delivered to an RX ring and not released by the
-// client: drops, should the ring go away now. The fragment marks are the
-// client's to write, which can only falsify its own count.
-func (r *Ring) Unread() (frames uint64) {
+// Unread counts the frames and bytes delivered to an RX ring and not released
+// by the client: drops, should the ring go away now. Fragment marks and lengths
+// are the client's to write, which can only falsify its own count.
+func (r *Ring) Unread() (frames, bytes uint64) {
 	h, ok := r.head()
 	if !ok {
 		h = r.ix.HwCur
 	}
 	for i := h; i != r.ix.HwTail; i = r.Advance(i, 1) {
-		if r.slots.Load(i).Flags()&abi.NSMoreFrag == 0 {
+		w := r.slots.Load(i)
+		bytes += uint64(w.Len())
+		if w.Flags()&abi.NSMoreFrag == 0 {
 			frames++
 		}
 	}
-	return frames
+	return frames, bytes
 }

@@ -310,6 +310,7 @@ func (r *Region) Renew(o Ring) error {
 	defer r.mu.Unlock()
 	for s := range o.View.Num() {
 		r.giveBuf(o.View.Load(s).Idx())
+		o.View.At(s).BufIdx = 0 // given once: it may be another ring's when we come here again
 	}
 	if n := o.View.Num(); n > r.freeBuf {
 		return &PoolError{r.name, "buffer", uint64(n), uint64(r.freeBuf)}
@@ -368,8 +369,8 @@ func (r *Region) NewExtra(n uint32) (head, got uint32) {
 
 // FreeExtra gives back the buffers found by walking the list from head, up to
 // the first index that is not a client's buffer, and zeroes each first word
-// (NC A.9). had says that the descriptor had been given some.
-func (r *Region) FreeExtra(head uint32, had bool) (freed uint32) {
+// (NC A.9). It is called once for each descriptor that got some.
+func (r *Region) FreeExtra(head uint32) (freed uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.giveBuf(head) {
@@ -378,9 +379,7 @@ func (r *Region) FreeExtra(head uint32, had bool) (freed uint32) {
 		binary.LittleEndian.PutUint32(b, 0)
 		freed++
 	}
-	if had {
-		r.extras--
-	}
+	r.extras--
 	return freed
 }
 

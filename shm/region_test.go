@@ -122,7 +122,7 @@ func TestExtraBuffers(t *testing.T) {
 	old := s.BufIdx
 	s.BufIdx = head
 	binary.LittleEndian.PutUint32(r.Bufs().Get(old), next)
-	if freed := r.FreeExtra(old, true); freed != 10 {
+	if freed := r.FreeExtra(old); freed != 10 {
 		t.Errorf("freed %d, want 10", freed)
 	}
 	r.FreeRing(o)
@@ -135,7 +135,7 @@ func TestExtraBuffers(t *testing.T) {
 		t.Errorf("got %d, free were %d", got, before.Buf.Free)
 	}
 	binary.LittleEndian.PutUint32(r.Bufs().Get(head), head)
-	if freed := r.FreeExtra(head, true); freed != 1 {
+	if freed := r.FreeExtra(head); freed != 1 {
 		t.Errorf("a cyclic list freed %d buffers, want 1", freed)
 	}
 	if last := r.Release(); !last || r.Stats().Buf.Free != before.Buf.Free {

@@ -1,0 +1,113 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/wire"
+)
+
+// message is one request as it came: still hostile.
+type message struct {
+	header wire.Header
+	rest   []byte // after the header
+	reply  int    // the client's end for the answer, -1 if it sent none
+}
+
+// receive reads the next request. An error that wraps wire.ErrMalformed comes
+// with a message whose reply can be answered if it is not -1; io.EOF says that
+// the last holder of the connection is gone. buf is reused by the next call.
+func receive(conn *net.UnixConn, buf []byte) (m message, err error) {
+	m.reply = -1
+	oob := make([]byte, unix.CmsgSpace(4*(wire.MaxFDs+1)))
+	n, oobn, flags, _, err := conn.ReadMsgUnix(buf, oob)
+	if err != nil {
+		return m, err // a zero-length message reads as the end too
+	}
+	fds, err := descriptors(oob[:oobn])
+	if len(fds) > 0 && isReplySocket(fds[0]) {
+		m.reply, fds = fds[0], fds[1:]
+	}
+	surplus := len(fds)
+	discard(fds)
+	switch {
+	case err != nil:
+		return m, fmt.Errorf("%w: control data: %w", wire.ErrMalformed, err)
+	case flags&unix.MSG_TRUNC != 0 || n > wire.MaxMessage:
+		return m, fmt.Errorf("%w: longer than %d bytes", wire.ErrMalformed, wire.MaxMessage)
+	case flags&unix.MSG_CTRUNC != 0 || surplus > 0:
+		return m, fmt.Errorf("%w: a request carries one descriptor, a SOCK_SEQPACKET Unix socket for the answer; this one carries more or another", wire.ErrMalformed)
+	case m.reply < 0:
+		return m, fmt.Errorf("%w: no socket for the answer came with it", wire.ErrMalformed)
+	}
+	m.header, m.rest, err = wire.Parse(buf[:n])
+	return m, err
+}
+
+// descriptors takes the file descriptors out of control data. On error those
+// that were found are returned too, for closing.
+func descriptors(oob []byte) (fds []int, err error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	for i := range cmsgs {
+		if cmsgs[i].Header.Level != unix.SOL_SOCKET || cmsgs[i].Header.Type != unix.SCM_RIGHTS {
+			err = errors.New("only SCM_RIGHTS is understood")
+			continue
+		}
+		got, perr := unix.ParseUnixRights(&cmsgs[i])
+		fds = append(fds, got...)
+		if perr != nil {
+			err = perr
+		}
+	}
+	return fds, err
+}
+
+// isReplySocket checks the one kind of descriptor that is ever written to.
+func isReplySocket(fd int) bool {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil || domain != unix.AF_UNIX {
+		return false
+	}
+	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && typ == unix.SOCK_SEQPACKET
+}
+
+// discard closes descriptors of unknown kind. Closing some kinds blocks for as
+// long as their maker likes (a FUSE file is flushed), so nobody waits for it.
+func discard(fds []int) {
+	if len(fds) == 0 {
+		return
+	}
+	go func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}()
+}
+
+// answer sends b and fds to the client's reply socket, never waiting: a client
+// that has filled it does not get its answer.
+func answer(reply int, b []byte, fds ...int) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	n, err := unix.SendmsgN(reply, b, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	if err == nil && n != len(b) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return fmt.Errorf("send answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+// Package attach serves netmap.sock: client processes open sessions and
+// descriptors there, bind descriptors to ports, and get the shared memory. The
+// protocol is that of package wire.
+//
+// Everything that arrives is hostile. A message is checked whole before any of
+// it is used, descriptors that come along are closed whatever happens, and
+// nothing here ever waits for a client.
+package attach
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/port"
+)
+
+// Limits of what one uid may hold. Zero means no limit.
+type Limits struct {
+	Sessions    int // per uid
+	Descriptors int // per uid, bound or not
+}
+
+// Server is the attach server.
+type Server struct {
+	reg     *port.Registry
+	tickets *Tickets
+	limits  Limits
+	timeout time.Duration // for one request's work on the dataplane
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	sessions map[uint64]*port.Session
+	perUID   map[int]*usage
+	closing  bool
+	wg       sync.WaitGroup
+}
+
+type usage struct{ sessions, descriptors int }
+
+// New makes a server over a registry.
+func New(reg *port.Registry, tickets *Tickets, limits Limits, log *slog.Logger) *Server {
+	return &Server{
+		reg: reg, tickets: tickets, limits: limits, timeout: 5 * time.Second, log: log,
+		conns: map[*conn]struct{}{}, sessions: map[uint64]*port.Session{}, perUID: map[int]*usage{},
+	}
+}
+
+// Serve accepts until the listener is closed, then returns nil.
+func (s *Server) Serve(ln *net.UnixListener) error {
+	for {
+		c, err := ln.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+			s.log.Error("accept on the attach socket", "err", err)
+			time.Sleep(100 * time.Millisecond) // somebody may close something
+			continue
+		case err != nil:
+			return fmt.Errorf("accept on the attach socket: %w", err)
+		}
+		s.start(c)
+	}
+}
+
+// Stop ends every connection, unbinding every port, and waits for that.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	s.closing = true
+	for c := range s.conns {
+		_ = c.unix.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// Sessions counts the client processes.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+func (s *Server) start(u *net.UnixConn) {
+	who, err := peer(u)
+	if err != nil {
+		s.log.Warn("attach connection refused", "err", err)
+		_ = u.Close()
+		return
+	}
+	c := &conn{srv: s, unix: u, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		_ = u.Close()
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		c.run()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+}
+
+// count charges the uid for a session or descriptor and enforces the limit.
+func (s *Server) count(uid int, what string, limit int, field func(*usage) *int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.perUID[uid]
+	if u == nil {
+		u = &usage{}
+		s.perUID[uid] = u
+	}
+	if n := field(u); limit > 0 && *n >= limit {
+		return fmt.Errorf("uid %d holds %d %ss, the configured limit: %w", uid, *n, what, unix.EMFILE)
+	}
+	*field(u)++
+	return nil
+}
+
+func (s *Server) uncount(uid int, field func(*usage) *int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.perUID[uid]
+	*field(u)--
+	if *u == (usage{}) {
+		delete(s.perUID, uid)
+	}
+}
+
+func sessionsOf(u *usage) *int    { return &u.sessions }
+func descriptorsOf(u *usage) *int { return &u.descriptors }
+
+// newSession opens a session under an unguessable token.
+func (s *Server) newSession(who port.Caller) (*port.Session, uint64, error) {
+	if err := s.count(who.UID, "session", s.limits.Sessions, sessionsOf); err != nil {
+		return nil, 0, err
+	}
+	sess, err := s.reg.NewSession(who)
+	if err != nil {
+		s.uncount(who.UID, sessionsOf)
+		return nil, 0, err
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	token := binary.LittleEndian.Uint64(b[:])
+	s.mu.Lock()
+	s.sessions[token] = sess
+	s.mu.Unlock()
+	return sess, token, nil
+}
+
+func (s *Server) endSession(ctx context.Context, sess *port.Session, token uint64) {
+	s.mu.Lock()
+	delete(s.sessions, token)
+	s.mu.Unlock()
+	s.reg.EndSession(ctx, sess)
+	s.uncount(sess.Caller.UID, sessionsOf)
+}
+
+// session finds a live session by its token, which is a secret of its process.
+// Who the process is does not matter: a descriptor may have been passed to it.
+func (s *Server) session(token uint64) (*port.Session, error) {
+	s.mu.Lock()
+	sess := s.sessions[token]
+	s.mu.Unlock()
+	if sess == nil {
+		return nil, fmt.Errorf("no session has this token; a process opens its session before anything else: %w", unix.ENOTCONN)
+	}
+	return sess, nil
+}
+
+// peer asks the kernel who connected.
+func peer(u *net.UnixConn) (port.Caller, error) {
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return port.Caller{}, err
+	}
+	var cred *unix.Ucred
+	cerr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(cerr, err); err != nil {
+		return port.Caller{}, fmt.Errorf("read peer credentials: %w", err)
+	}
+	who := port.Caller{PID: int(cred.Pid), UID: int(cred.Uid)}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cred.Pid)); err == nil {
+		who.Command = strings.TrimSpace(string(b))
+	}
+	return who, nil
+}
+
+// isEnd says that a read error only means that the client is gone.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ECONNRESET)
+}

@@ -1,0 +1,369 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
+	"github.com/netmapd/netmapd/shm"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// Desc is a descriptor bound to a port: a netmap_if and a range of rings. It is
+// shared by all processes that hold the descriptor.
+type Desc struct {
+	g      *Registry
+	port   *port
+	caller Caller
+	since  time.Time
+	mode   uint32
+	flags  uint64
+
+	firstTx, endTx, firstRx, endRx int // bound rings, HW rings only so far
+	ifo                            shm.If
+	extra                          bool
+	wakes                          map[uint32]int // by session: the daemon's end
+}
+
+// Name of the port.
+func (d *Desc) Name() string { return d.port.name }
+
+func (d *Desc) hasTx(i int) bool { return i >= d.firstTx && i < d.endTx }
+func (d *Desc) hasRx(i int) bool { return i >= d.firstRx && i < d.endRx }
+
+// bound lists the rings that the descriptor binds.
+func (d *Desc) bound() []*kring {
+	ks := append([]*kring{}, d.port.tx[d.firstTx:d.endTx]...)
+	return append(ks, d.port.rx[d.firstRx:d.endRx]...)
+}
+
+// Register binds a new descriptor to a port, creating ports that appear by
+// being opened. req is completed as the reply of REGISTER (NC B.5). Errors are
+// those of NC B.5, in its order, each with an errno inside.
+func (g *Registry) Register(ctx context.Context, who Caller, full string, req *abi.Register) (*Desc, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, refuse("register", full, unix.ENXIO, "netmapd is shutting down")
+	}
+	if err := checkRequest(full, req, g.regions); err != nil {
+		return nil, err
+	}
+	p, err := g.find(ctx, who, full, req)
+	if err != nil {
+		return nil, err
+	}
+	d, err := g.bind(ctx, p, who, full, req)
+	if err != nil {
+		if p.ephemeral && len(p.descs) == 0 {
+			g.vanish(ctx, p)
+		}
+		return nil, err
+	}
+	return d, nil
+}
+
+// checkRequest makes the checks of NC B.5 that come before any lookup.
+func checkRequest(full string, req *abi.Register, regions map[uint16]*shm.Region) error {
+	const op = "register"
+	switch {
+	case req.MemID != 0 && req.MemID != abi.MemIDGlobal && regions[req.MemID] == nil:
+		return refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
+	case req.Mode == abi.ModePipeMaster || req.Mode == abi.ModePipeSlave:
+		return refuse(op, full, unix.EINVAL, "mode %d is of the old interface; write the pipe into the name (port{id or port}id)", req.Mode)
+	case req.Mode == abi.ModeNull:
+		return refuse(op, full, unix.EINVAL, "null ports are not served by this version of netmapd")
+	case req.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0:
+		return refuse(op, full, unix.EINVAL, "monitors are not served by this version of netmapd")
+	case full == "":
+		return refuse(op, full, unix.ENXIO, "the name is empty")
+	}
+	return nil
+}
+
+// selectRings turns mode and ring id into ring ranges (NC B.5).
+func (d *Desc) selectRings(full string, req *abi.Register) error {
+	nt, nr := len(d.port.tx), len(d.port.rx)
+	switch req.Mode {
+	case abi.ModeAllNIC:
+		d.endTx, d.endRx = nt, nr
+	case abi.ModeOneNIC:
+		r := int(req.RingID)
+		if r >= nt && r >= nr {
+			return refuse("register", full, unix.EINVAL, "ring %d does not exist: the port has %d TX and %d RX rings", r, nt, nr)
+		}
+		one := func(n int) (int, int) { // too large in one direction only: ring 0 there
+			if r >= n {
+				return 0, min(1, n)
+			}
+			return r, r + 1
+		}
+		d.firstTx, d.endTx = one(nt)
+		d.firstRx, d.endRx = one(nr)
+	case abi.ModeSW, abi.ModeNICSW, abi.ModeOneSW:
+		return refuse("register", full, unix.EINVAL, "mode %d asks for host rings and the port has none", req.Mode)
+	default:
+		return refuse("register", full, unix.EINVAL, "mode %d is not one of netmap's", req.Mode)
+	}
+	if req.Flags&abi.FlagRxRingsOnly != 0 {
+		d.firstTx, d.endTx = 0, 0
+	}
+	if req.Flags&abi.FlagTxRingsOnly != 0 {
+		d.firstRx, d.endRx = 0, 0
+	}
+	return nil
+}
+
+// bind does the steps 11 to 19 of NC B.5 and undoes them when one fails.
+func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, req *abi.Register) (*Desc, error) {
+	if err := p.admit(full); err != nil {
+		return nil, err
+	}
+	d := &Desc{
+		g: g, port: p, caller: who, since: time.Now(), mode: req.Mode, flags: req.Flags,
+		wakes: map[uint32]int{},
+	}
+	if err := d.selectRings(full, req); err != nil {
+		return nil, err
+	}
+	excl := req.Flags&abi.FlagExclusive != 0
+	for _, k := range d.bound() {
+		switch {
+		case k.excl != nil:
+			return nil, refuse("register", full, unix.EBUSY, "pid %d (%s) has it open exclusively", k.excl.caller.PID, k.excl.caller.Command)
+		case excl && k.users > 0:
+			return nil, refuse("register", full, unix.EBUSY, "exclusive use was asked for and %d descriptors have rings of it open", len(p.descs))
+		}
+	}
+	for _, k := range d.bound() {
+		if !k.stale {
+			continue
+		}
+		if err := p.region.Renew(k.obj); err != nil {
+			return nil, refuse("register", full, unix.ENOMEM, "%v", err)
+		}
+		k.stale = false
+	}
+	var err error
+	if d.ifo, err = p.region.NewIf(p.id, len(p.tx)+len(p.rx)+2*hostRings); err != nil {
+		return nil, refuse("register", full, unix.ENOMEM, "%v", err)
+	}
+	for i, k := range d.bound() {
+		if err := d.take(ctx, k); err != nil {
+			for _, undo := range d.bound()[:i] {
+				_ = d.give(ctx, undo)
+			}
+			p.region.FreeIf(d.ifo)
+			return nil, err
+		}
+		if excl {
+			k.excl = d
+		}
+	}
+	head, got := p.region.NewExtra(req.ExtraBufs)
+	d.extra = got > 0
+	d.fillIf(head)
+	p.descs[d] = struct{}{}
+	g.descs++
+	if p.dev != nil {
+		p.dev.setUsers(len(p.descs))
+	}
+	p.reply(d, req, got)
+	return d, nil
+}
+
+// reply completes the request as NC B.5 says.
+func (p *port) reply(d *Desc, req *abi.Register, extra uint32) {
+	req.Offset, req.MemSize = d.ifo.Offset, p.region.Geometry().Size()
+	req.TxSlots, req.RxSlots = p.txSlots, p.rxSlots
+	req.TxRings, req.RxRings = uint16(len(p.tx)), uint16(len(p.rx))
+	req.HostTxRings, req.HostRxRings = 0, 0
+	req.MemID, req.ExtraBufs = p.region.ID(), extra
+}
+
+// fillIf writes the netmap_if: only bound rings have an offset (NC A.4).
+func (d *Desc) fillIf(extraHead uint32) {
+	p := d.port
+	h := d.ifo.View.IfHeader
+	copy(h.Name[:len(h.Name)-1], p.name)
+	h.TxRings, h.RxRings = uint32(len(p.tx)), uint32(len(p.rx))
+	h.HostTxRings, h.HostRxRings = hostRings, hostRings
+	h.BufsHead = extraHead
+	ofs := d.ifo.View.RingOfs
+	for i := d.firstTx; i < d.endTx; i++ {
+		ofs[i] = int64(p.tx[i].obj.Offset) - int64(d.ifo.Offset)
+	}
+	for i := d.firstRx; i < d.endRx; i++ {
+		ofs[len(p.tx)+hostRings+i] = int64(p.rx[i].obj.Offset) - int64(d.ifo.Offset)
+	}
+}
+
+// take notes one more user of a ring; the first one starts it.
+func (d *Desc) take(ctx context.Context, k *kring) error {
+	if k.users++; k.users > 1 {
+		return nil
+	}
+	k.SetBound(true)
+	p := d.port
+	if p.kind != KindVALE || k.Dir() != abi.DirTx {
+		return nil
+	}
+	k.src = vale.NewTxSource(k.Ring)
+	poller, err := p.sw.poller(ctx, p.lc)
+	if err == nil {
+		err = p.lc.Do(ctx, func() { poller.Add(p.vp, k.ID(), k.src) })
+	}
+	if err != nil {
+		k.users--
+		k.SetBound(false)
+		k.src = nil
+		return fmt.Errorf("start ring tx%d of %s: %w", k.ID(), p.name, err)
+	}
+	return nil
+}
+
+// give notes one user less; the last one stops the ring. What the client
+// published is delivered first; what it did not read is dropped and counted.
+func (d *Desc) give(ctx context.Context, k *kring) error {
+	p := d.port
+	if k.excl == d {
+		k.excl = nil
+	}
+	if p.kind == KindVALE && k.Dir() == abi.DirTx {
+		last := k.users == 1
+		poller, err := p.sw.poller(ctx, p.lc)
+		if err == nil {
+			err = p.lc.Do(ctx, func() {
+				poller.Drain(p.vp)
+				if last {
+					p.unpoll(poller, k)
+				}
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("stop ring tx%d of %s: %w", k.ID(), p.name, err)
+		}
+	}
+	if p.dev != nil && k.Dir() == abi.DirTx {
+		if err := p.dev.drain(ctx, p.lc); err != nil {
+			return err
+		}
+	}
+	if k.users--; k.users > 0 {
+		return nil
+	}
+	k.SetBound(false)
+	if err := d.g.quiesce(ctx); err != nil {
+		return fmt.Errorf("stop a ring of %s: %w", p.name, err)
+	}
+	if k.Dir() == abi.DirRx {
+		p.unread(k.Unread())
+	}
+	k.src = nil
+	k.Reset()
+	k.stale = p.region.Renew(k.obj) != nil
+	return nil
+}
+
+// Join hands the port's parts to a session: the answer's Bind, and the three
+// descriptors that go with it (wire.FDRegion, ...). The last of them is the
+// client's end of a new wake socket, for the caller to send and close.
+func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int, error) {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	var fds [wire.BindFDs]int
+	p := d.port
+	if _, live := d.g.sessions[s]; !live {
+		return wire.Bind{}, fds, refuse("join", p.name, unix.ENOTCONN, "the session has ended")
+	}
+	if err := s.watch(p.lc); err != nil {
+		return wire.Bind{}, fds, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s: %w", p.name, err)
+	}
+	old, had := d.wakes[s.ID]
+	d.wakes[s.ID] = pair[0]
+	p.refreshWaiters()
+	if had {
+		d.g.closeEnds(context.Background(), []int{old})
+	}
+	fds[wire.FDRegion], fds[wire.FDSync], fds[wire.FDWake] = int(p.region.File().Fd()), p.blocks.FD(), pair[1]
+	return d.describe(), fds, nil
+}
+
+func (d *Desc) describe() wire.Bind {
+	p := d.port
+	geo := p.region.Geometry()
+	b := wire.Bind{
+		PortID: p.id, RegionSize: geo.Size(), IfOffset: d.ifo.Offset,
+		BufOffset: geo.BufOffset(), BufCount: geo.Buf.Count, BufSize: geo.Buf.Size,
+		TxRings: uint16(len(p.tx)), RxRings: uint16(len(p.rx)), HostTxRings: hostRings, HostRxRings: hostRings,
+		TxSlots: p.txSlots, RxSlots: p.rxSlots,
+		FirstTx: uint16(d.firstTx), EndTx: uint16(d.endTx), FirstRx: uint16(d.firstRx), EndRx: uint16(d.endRx),
+		MemID: p.region.ID(), Mode: d.mode, Flags: d.flags,
+	}
+	copy(b.Name[:len(b.Name)-1], p.name)
+	return b
+}
+
+// Close unbinds the descriptor: published TX slots are delivered, the rings,
+// buffers and the netmap_if go back, and an ephemeral port without further
+// users vanishes. After an error something is left allocated on purpose.
+func (d *Desc) Close(ctx context.Context) error {
+	g, p := d.g, d.port
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var first error
+	for _, k := range d.bound() {
+		if err := d.give(ctx, k); err != nil && first == nil {
+			first = err
+		}
+	}
+	delete(p.descs, d)
+	g.descs--
+	p.refreshWaiters()
+	var ends []int
+	for _, fd := range d.wakes {
+		ends = append(ends, fd)
+	}
+	g.closeEnds(ctx, ends)
+	if d.extra {
+		p.region.FreeExtra(d.ifo.View.LoadBufsHead())
+	}
+	p.region.FreeIf(d.ifo)
+	if p.dev != nil {
+		p.dev.setUsers(len(p.descs))
+	}
+	if first == nil && p.ephemeral && len(p.descs) == 0 {
+		g.vanish(ctx, p)
+	}
+	return first
+}
+
+// vanish removes an ephemeral port with its last user, and its switch with the
+// last port of that.
+func (g *Registry) vanish(ctx context.Context, p *port) {
+	if p.kind == KindVALE {
+		g.leaveSwitch(ctx, p)
+	}
+	g.destroy(ctx, p)
+}
+
+var modeNames = map[uint32]string{abi.ModeAllNIC: "all-nic", abi.ModeOneNIC: "one-nic"}
+
+func (d *Desc) user() User {
+	u := User{PID: d.caller.PID, UID: d.caller.UID, Command: d.caller.Command, Since: d.since, Mode: modeNames[d.mode]}
+	for i := d.firstTx; i < d.endTx; i++ {
+		u.Rings = append(u.Rings, fmt.Sprintf("tx%d", i))
+	}
+	for i := d.firstRx; i < d.endRx; i++ {
+		u.Rings = append(u.Rings, fmt.Sprintf("rx%d", i))
+	}
+	return u
+}

@@ -1,0 +1,225 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/ring"
+	"github.com/netmapd/netmapd/shm"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// port is a live port with its rings. All fields belong to the control plane,
+// under Registry.mu; lcores see the rings and the vale pieces only.
+type port struct {
+	id        uint64
+	name      string
+	kind      Kind
+	ephemeral bool
+	created   time.Time
+
+	region           *shm.Region
+	blocks           *shm.File // sync blocks, in the order of ring_ofs
+	tx, rx           []*kring
+	txSlots, rxSlots uint32
+
+	lc    *lcore.Lcore
+	descs map[*Desc]struct{}
+	sw    *valeSwitch // attached to
+	vp    *vale.Port
+	dev   *device // KindInterface, KindDevice
+}
+
+// kring is one ring with what the control plane must know of it.
+type kring struct {
+	*ring.Ring
+	obj   shm.Ring
+	users int
+	excl  *Desc
+	stale bool           // its last user left too few buffers to renew it
+	src   *vale.TxSource // a VALE TX ring that is being polled
+}
+
+// hostRings are shown in netmap_if although no port has any yet (NC A.4).
+const hostRings = 1
+
+// shape is what a port is made with.
+type shape struct {
+	tx, rx           int
+	txSlots, rxSlots uint32
+}
+
+// newPort makes a port with all its rings in a region: RX rings first, as the
+// reference does (NC A.10). The region is retained.
+func (g *Registry) newPort(full string, kind Kind, region *shm.Region, s shape) (*port, error) {
+	g.nextPort++
+	p := &port{
+		id: g.nextPort, name: full, kind: kind, created: time.Now(),
+		region: region, txSlots: s.txSlots, rxSlots: s.rxSlots,
+		lc: g.pick(), descs: map[*Desc]struct{}{},
+	}
+	region.Retain()
+	blocks, err := shm.NewFile("sync:"+full, uint64(s.tx+s.rx+2*hostRings)*abi.SyncBlockSize, false)
+	if err != nil {
+		g.dropRegion(region)
+		return nil, err
+	}
+	p.blocks = blocks
+	for i := range s.rx {
+		if err == nil {
+			err = p.addRing(abi.DirRx, i, s.rxSlots, ring.Indices{}, s.tx+hostRings+i)
+		}
+	}
+	for i := range s.tx {
+		if err == nil {
+			err = p.addRing(abi.DirTx, i, s.txSlots, ring.Indices{HwTail: s.txSlots - 1}, i)
+		}
+	}
+	if err != nil {
+		p.free(g)
+		return nil, fmt.Errorf("make the rings of %s: %w", full, err)
+	}
+	if len(g.lcores) > 1 {
+		for _, k := range p.rx {
+			k.Share() // any lcore of the switch may deliver
+		}
+	}
+	return p, nil
+}
+
+func (p *port) addRing(dir, id int, slots uint32, ix ring.Indices, block int) error {
+	obj, err := p.region.NewRing(p.id, dir, id, slots, ix)
+	if err != nil {
+		return err
+	}
+	blk, err := p.blocks.Mem().SyncBlock(block)
+	if err != nil {
+		return err
+	}
+	k := &kring{obj: obj, Ring: ring.New(ring.Config{
+		Dir: dir, ID: id, Slots: obj.View.Slots, Bufs: p.region.Bufs(), Block: blk, Indices: obj.Indices,
+	})}
+	k.Reset()
+	blk.SetLcoreCPU(p.lc.CPU())
+	if dir == abi.DirTx {
+		p.tx = append(p.tx, k)
+	} else {
+		p.rx = append(p.rx, k)
+	}
+	return nil
+}
+
+// rings are all rings of the port.
+func (p *port) rings() []*kring { return append(append([]*kring{}, p.tx...), p.rx...) }
+
+// free gives back what newPort took. No lcore may know the port any more.
+func (p *port) free(g *Registry) {
+	for _, k := range p.rings() {
+		k.Stop() // clients that still map it see the port gone
+		p.region.FreeRing(k.obj)
+	}
+	g.dropRegion(p.region)
+	_ = p.blocks.Close()
+}
+
+// destroy removes a port that is neither open nor attached. When an lcore does
+// not answer, the memory is leaked rather than pulled from under it.
+func (g *Registry) destroy(ctx context.Context, p *port) {
+	st := g.portStats(p)
+	if p.dev != nil {
+		st.Device = p.dev.counters()
+		p.dev.close(ctx, p.lc)
+	}
+	delete(g.ports, p.name)
+	st.Gone = true
+	g.departed.add(st)
+	if err := g.quiesce(ctx); err != nil {
+		g.log.Error("memory of a port is left allocated", "port", p.name, "err", err)
+		return
+	}
+	p.free(g)
+}
+
+// evict clears the busy words of a session that died inside a sync.
+func (p *port) evict(session uint32) {
+	for _, k := range p.rings() {
+		k.Block().Evict(session)
+	}
+}
+
+// refreshWaiters tells each ring whom to wake.
+func (p *port) refreshWaiters() {
+	collect := func(ks []*kring, bound func(*Desc, int) bool) {
+		for i, k := range ks {
+			var fds []int
+			for d := range p.descs {
+				if !bound(d, i) {
+					continue
+				}
+				for _, fd := range d.wakes {
+					fds = append(fds, fd)
+				}
+			}
+			k.SetWaiters(fds)
+		}
+	}
+	collect(p.tx, (*Desc).hasTx)
+	collect(p.rx, (*Desc).hasRx)
+}
+
+// unpoll takes one TX ring off a poller, which knows ports only as a whole. It
+// runs on the poller's lcore.
+func (p *port) unpoll(poller *vale.Poller, gone *kring) {
+	poller.Remove(p.vp)
+	for _, k := range p.tx {
+		if k != gone && k.src != nil {
+			poller.Add(p.vp, k.ID(), k.src)
+		}
+	}
+}
+
+func (p *port) anyUser() int {
+	for d := range p.descs {
+		return d.caller.PID
+	}
+	return 0
+}
+
+func (p *port) driver() string {
+	if p.dev == nil {
+		return ""
+	}
+	return p.dev.driver
+}
+
+func (p *port) info() Info {
+	i := Info{
+		ID: p.id, Name: p.name, Kind: p.kind, Driver: p.driver(), Ephemeral: p.ephemeral, Index: -1,
+		LinkUp: true, TxRings: len(p.tx), RxRings: len(p.rx), TxSlots: int(p.txSlots), RxSlots: int(p.rxSlots),
+		RegionID: p.region.ID(), Lcore: p.lc.ID(), Created: p.created,
+	}
+	if p.sw != nil {
+		i.Switch = p.sw.name
+		i.Index = p.vp.Index()
+	}
+	if p.dev != nil {
+		p.dev.describe(&i)
+	}
+	for d := range p.descs {
+		i.Users = append(i.Users, d.user())
+	}
+	return i
+}
+
+// check that a registration fits the port before anything is done.
+func (p *port) admit(full string) error {
+	if p.sw != nil && p.kind != KindVALE {
+		return refuse("register", full, unix.EBUSY, "the interface is attached to switch %s; open a port of that switch, or detach it", p.sw.name)
+	}
+	return nil
+}

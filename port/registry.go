@@ -1,0 +1,299 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/name"
+	"github.com/netmapd/netmapd/shm"
+)
+
+// Config is what an operator decides about ports.
+type Config struct {
+	Global shm.Params // the region that NIC-like ports share
+
+	// May a client that registers netmap:IFNAME create a port for a kernel
+	// interface that is not configured (NC E.3)? Allow are shell patterns for
+	// the names it may be done for; empty means all.
+	OpenInterfaces bool
+	Allow          []string
+	Driver         Driver
+
+	Huge bool // regions on hugepages: only where every client is trusted
+}
+
+// Registry knows all ports, switches and regions by name. It is the control
+// plane: one operation runs at a time, and what it changes under the eyes of an
+// lcore it changes by commands to that lcore.
+type Registry struct {
+	cfg    Config
+	log    *slog.Logger
+	lcores []*lcore.Lcore
+
+	mu       sync.Mutex
+	ports    map[string]*port
+	switches map[string]*valeSwitch
+	regions  map[uint16]*shm.Region
+	sessions map[*Session]struct{}
+	descs    int
+	departed departed
+	nextPort uint64
+	nextMem  uint16
+	nextSess uint32
+	closed   bool
+	sweep    map[uint32]bool // orphans of the global region at the last look
+}
+
+// NewRegistry makes an empty registry over running lcores (at least one).
+func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry {
+	return &Registry{
+		cfg: cfg, log: log, lcores: lcores,
+		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
+		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{},
+		nextMem: abi.MemIDGlobal,
+	}
+}
+
+// Close deletes every port and switch. Descriptors must be closed before.
+func (g *Registry) Close(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, p := range g.sorted() {
+		if p.sw != nil {
+			g.leaveSwitch(ctx, p)
+		}
+		g.destroy(ctx, p)
+	}
+	for id, r := range g.regions {
+		_ = r.Close()
+		delete(g.regions, id)
+	}
+}
+
+// sorted lists the ports by creation.
+func (g *Registry) sorted() []*port {
+	out := make([]*port, 0, len(g.ports))
+	for _, p := range g.ports {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b *port) int { return int(a.id) - int(b.id) })
+	return out
+}
+
+// quiesce returns once no lcore uses what was taken out of its sight before.
+func (g *Registry) quiesce(ctx context.Context) error {
+	return lcore.Quiesce(ctx, g.lcores...)
+}
+
+// pick chooses the lcore with the fewest ports for a new one.
+func (g *Registry) pick() *lcore.Lcore {
+	load := map[*lcore.Lcore]int{}
+	for _, p := range g.ports {
+		load[p.lc]++
+	}
+	best := g.lcores[0]
+	for _, l := range g.lcores[1:] {
+		if load[l] < load[best] {
+			best = l
+		}
+	}
+	return best
+}
+
+// privateRegion makes the region of one VALE port.
+func (g *Registry) privateRegion(name string, s shm.PortShape) (*shm.Region, error) {
+	geo, err := s.Params().Plan()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", unix.ENOMEM, err)
+	}
+	return g.addRegion(name, geo, g.freeMemID(), true)
+}
+
+// freeMemID is the lowest free id following the last one given (NC A.11).
+func (g *Registry) freeMemID() uint16 {
+	for {
+		g.nextMem++
+		if g.nextMem <= abi.MemIDGlobal {
+			g.nextMem = abi.MemIDGlobal + 1
+		}
+		if g.regions[g.nextMem] == nil {
+			return g.nextMem
+		}
+	}
+}
+
+// globalRegion is the region that NIC-like ports share, made when first used.
+func (g *Registry) globalRegion() (*shm.Region, error) {
+	if r := g.regions[abi.MemIDGlobal]; r != nil {
+		return r, nil
+	}
+	geo, err := g.cfg.Global.Plan()
+	if err != nil {
+		return nil, fmt.Errorf("global region: %w: %w", unix.EINVAL, err)
+	}
+	return g.addRegion("global", geo, abi.MemIDGlobal, false)
+}
+
+func (g *Registry) addRegion(name string, geo shm.Geometry, id uint16, private bool) (*shm.Region, error) {
+	r, err := shm.Create(shm.Options{ID: id, Name: name, Private: private, Huge: g.cfg.Huge}, geo)
+	if err != nil {
+		return nil, err
+	}
+	g.regions[id] = r
+	return r, nil
+}
+
+// dropRegion notes that a port left its region. Private regions go with their
+// last port; the global one stays, reset. The lcores have been quiesced.
+func (g *Registry) dropRegion(r *shm.Region) {
+	if last := r.Release(); last && r.ID() != abi.MemIDGlobal {
+		delete(g.regions, r.ID())
+		_ = r.Close()
+	}
+}
+
+// find resolves a name as REGISTER does, creating what may be created.
+func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.Register) (*port, error) {
+	core, err := name.ParseCore(full)
+	if err != nil {
+		return nil, err
+	}
+	if p := g.ports[full]; p != nil {
+		return p, nil
+	}
+	switch core.Kind {
+	case name.SwitchPort:
+		return g.createVALE(ctx, core, req)
+	case name.Interface:
+		return g.openInterface(ctx, who, full)
+	}
+	return nil, refuse("register", full, unix.ENXIO, "pipes are not served by this version of netmapd")
+}
+
+// openInterface makes a port for a kernel interface because a client asked for
+// it, if policy allows.
+func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string) (*port, error) {
+	if !g.cfg.OpenInterfaces {
+		return nil, refuse("register", ifname, unix.ENXIO,
+			"no port has this name, and the configuration (interfaces.open) does not let clients create one; an operator can: nmctl port create %s", ifname)
+	}
+	if !g.allowed(ifname) {
+		return nil, refuse("register", ifname, unix.ENXIO,
+			"no port has this name, and interfaces.allow in the configuration (%q) does not name it for clients to create", g.cfg.Allow)
+	}
+	p, err := g.createInterface(ctx, Spec{Name: ifname, Kind: KindInterface, Driver: g.cfg.Driver})
+	if err != nil {
+		return nil, err
+	}
+	p.ephemeral = true
+	g.log.Info("port created by a client", "port", ifname, "driver", p.driver(), "pid", who.PID, "uid", who.UID)
+	return p, nil
+}
+
+func (g *Registry) allowed(ifname string) bool {
+	if len(g.cfg.Allow) == 0 {
+		return true
+	}
+	for _, pattern := range g.cfg.Allow {
+		if ok, err := path.Match(pattern, ifname); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Ports lists the live ports by creation.
+func (g *Registry) Ports(context.Context) ([]Info, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []Info
+	for _, p := range g.sorted() {
+		out = append(out, p.info())
+	}
+	return out, nil
+}
+
+// Port describes one port; ENXIO when there is none of that name.
+func (g *Registry) Port(_ context.Context, full string) (Info, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.ports[full]
+	if p == nil {
+		return Info{}, refuse("show port", full, unix.ENXIO, "no port has this name; nmctl port list shows those there are")
+	}
+	return p.info(), nil
+}
+
+// CreatePort makes a configured port, which stays until it is deleted.
+func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.ports[s.Name]; p != nil {
+		return p.info(), refuse("create port", s.Name, unix.EEXIST, "a port of kind %s has this name", p.kind)
+	}
+	core, err := name.ParseCore(s.Name)
+	if err != nil {
+		return Info{}, err
+	}
+	if core.Kind != name.Interface {
+		return Info{}, refuse("create port", s.Name, unix.EINVAL, "ports of switches appear when a client opens them; only interface and device ports are created")
+	}
+	var p *port
+	switch s.Kind {
+	case KindInterface, "":
+		p, err = g.createInterface(ctx, s)
+	case KindDevice:
+		p, err = g.createDevice(ctx, s)
+	default:
+		err = refuse("create port", s.Name, unix.EINVAL, "kind %q cannot be created; use interface or device", s.Kind)
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	return p.info(), nil
+}
+
+// DeletePort removes a configured port that nobody uses.
+func (g *Registry) DeletePort(ctx context.Context, full string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.ports[full]
+	switch {
+	case p == nil:
+		return refuse("delete port", full, unix.ENXIO, "no port has this name")
+	case p.kind == KindVALE:
+		return refuse("delete port", full, unix.EINVAL, "ports of a switch go when their last client closes them")
+	case len(p.descs) > 0:
+		return refuse("delete port", full, unix.EBUSY, "%d clients have it open, the first is pid %d", len(p.descs), p.anyUser())
+	case p.sw != nil:
+		return refuse("delete port", full, unix.EBUSY, "it is attached to switch %s; detach it first", p.sw.name)
+	}
+	g.destroy(ctx, p)
+	return nil
+}
+
+// Tend does what has to be done from time to time, every few seconds: look for
+// buffers that dead clients lost, and let addresses grow old.
+func (g *Registry) Tend(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r := g.regions[abi.MemIDGlobal]; r != nil {
+		var n int
+		if g.sweep, n = r.Sweep(g.sweep); n > 0 {
+			g.log.Info("orphaned buffers reclaimed", "region", r.Name(), "buffers", n)
+		}
+	}
+	for _, s := range g.switches {
+		s.tend(now)
+	}
+}

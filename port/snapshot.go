@@ -1,0 +1,111 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/netmapd/netmapd/lcore"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// departedMax is how many ports that went are remembered with their counters.
+const departedMax = 256
+
+// departed are the last counters of ports that went, the oldest first. A port
+// that comes again under its name has new counters; the old ones stay here, as
+// long as there is room, under its old id.
+type departed struct{ stats []Stats }
+
+func (d *departed) add(s Stats) {
+	if len(d.stats) == departedMax {
+		d.stats = append(d.stats[:0], d.stats[1:]...)
+	}
+	d.stats = append(d.stats, s)
+}
+
+// Snapshot takes all statistics. The counters of each lcore are read by a
+// command on that lcore, so they agree with each other to the last frame.
+func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	snap := Snapshot{
+		Time: time.Now(), TSCHz: lcore.TSCHz(),
+		Sessions: len(g.sessions), Descriptors: g.descs,
+	}
+	books := map[*port]*vale.Counters{}
+	live := g.sorted()
+	for _, p := range live {
+		c := &vale.Counters{}
+		if p.vp != nil {
+			*c = p.vp.Settled()
+		}
+		books[p] = c
+	}
+	for _, l := range g.lcores {
+		err := l.Do(ctx, func() {
+			for _, p := range live {
+				if p.sw != nil && p.sw.pollers[l] != nil {
+					p.sw.pollers[l].Share(p.vp, books[p])
+				}
+				if p.lc == l && p.dev != nil {
+					p.dev.share(books[p])
+				}
+			}
+		})
+		if err != nil {
+			return snap, fmt.Errorf("read the counters of lcore %d: %w", l.ID(), err)
+		}
+		st, err := l.Stats(ctx)
+		if err != nil {
+			return snap, fmt.Errorf("read the counters of lcore %d: %w", l.ID(), err)
+		}
+		snap.Lcores = append(snap.Lcores, LcoreStats{
+			ID: l.ID(), CPU: l.CPU(), Mode: l.Mode().String(), Units: st.Units, Packets: st.Packets,
+			BusyCycles: st.BusyCycles, IdleCycles: st.IdleCycles, Sleeps: st.Sleeps, Wakeups: st.Wakeups, Stuck: l.Stuck(),
+		})
+	}
+	for _, p := range live {
+		s := p.stats(books[p])
+		if p.dev != nil {
+			s.Device = p.dev.counters()
+		}
+		snap.Ports = append(snap.Ports, s)
+	}
+	snap.Ports = append(snap.Ports, g.departed.stats...)
+	for _, r := range g.regions {
+		st := r.Stats()
+		snap.Regions = append(snap.Regions, RegionStats{
+			ID: r.ID(), Name: r.Name(), Size: r.Geometry().Size(),
+			If: PoolStats(st.If), Ring: PoolStats(st.Ring), Buf: PoolStats(st.Buf), Orphans: st.Orphans, Users: st.Users,
+		})
+	}
+	return snap, nil
+}
+
+// stats turns a port's books into its statistics.
+func (p *port) stats(c *vale.Counters) Stats {
+	s := Stats{
+		ID: p.id, Name: p.name,
+		Tx: Count(c.Tx), Rx: Count(c.Rx), Drops: c.Drops.ByName(),
+	}
+	if p.sw != nil {
+		s.Switch = p.sw.name
+	}
+	for _, k := range p.rings() {
+		s.BadRings += uint64(k.Bad())
+	}
+	return s
+}
+
+// portStats are the final counters of a port that no lcore polls any more.
+func (g *Registry) portStats(p *port) Stats {
+	c := vale.Counters{}
+	if p.vp != nil {
+		c = p.vp.Counters()
+	}
+	if p.dev != nil {
+		p.dev.share(&c)
+	}
+	return p.stats(&c)
+}

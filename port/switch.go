@@ -1,0 +1,300 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/name"
+	"github.com/netmapd/netmapd/shm"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// addressAge is how long a switch that an operator made remembers a silent
+// address. Switches that appear by opening valeX:y never forget, as netmap's.
+const addressAge = 300 * time.Second
+
+// valeSwitch is a switch with its pollers, one for each lcore that has sources.
+type valeSwitch struct {
+	*vale.Switch
+	name      string
+	ephemeral bool
+	created   time.Time
+	pollers   map[*lcore.Lcore]*vale.Poller
+}
+
+func (g *Registry) newSwitch(swName string, ephemeral bool) *valeSwitch {
+	opt := vale.Options{}
+	if !ephemeral {
+		opt.Age = addressAge
+	}
+	s := &valeSwitch{
+		name: swName, ephemeral: ephemeral, created: time.Now(), pollers: map[*lcore.Lcore]*vale.Poller{},
+		Switch: vale.New(swName, opt),
+	}
+	g.switches[swName] = s
+	return s
+}
+
+// poller returns the switch's poller on an lcore, started when first needed.
+func (s *valeSwitch) poller(ctx context.Context, l *lcore.Lcore) (*vale.Poller, error) {
+	if pl := s.pollers[l]; pl != nil {
+		return pl, nil
+	}
+	pl := s.NewPoller()
+	if err := l.Add(ctx, pl); err != nil {
+		s.ClosePoller(pl)
+		return nil, fmt.Errorf("start switch %s on lcore %d: %w", s.name, l.ID(), err)
+	}
+	s.pollers[l] = pl
+	return pl, nil
+}
+
+func (s *valeSwitch) tend(now time.Time) { s.Maintain(now) }
+
+// dropSwitch ends a switch without ports.
+func (g *Registry) dropSwitch(ctx context.Context, s *valeSwitch) {
+	for l, pl := range s.pollers {
+		if err := l.Remove(ctx, pl); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+			g.log.Error("stop a switch", "switch", s.name, "lcore", l.ID(), "err", err)
+			continue
+		}
+		s.ClosePoller(pl)
+	}
+	delete(g.switches, s.name)
+}
+
+// createVALE makes the ephemeral port that a client opens as valeX:name, and
+// its switch if there is none (NC E.4).
+func (g *Registry) createVALE(ctx context.Context, core name.Core, req *abi.Register) (*port, error) {
+	const op = "register"
+	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
+		return nil, refuse(op, core.Name, unix.EINVAL,
+			"%q is an interface that is not attached to %s; attach it with nmctl switch attach, or choose another port name", core.Port, core.Switch)
+	}
+	s := shape{
+		tx: wish(req.TxRings, abi.ValeMaxRings, 1), rx: wish(req.RxRings, abi.ValeMaxRings, 1),
+		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
+		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
+	}
+	region, fresh := g.regions[req.MemID], false
+	var err error
+	switch {
+	case req.MemID == abi.MemIDGlobal:
+		region, err = g.globalRegion()
+	case req.MemID == 0:
+		fresh = true
+		region, err = g.privateRegion(core.Name, shm.PortShape{
+			TxRings: uint32(s.tx), RxRings: uint32(s.rx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
+			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
+		})
+	}
+	if err != nil {
+		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
+	}
+	p, err := g.newPort(core.Name, KindVALE, region, s)
+	if err != nil {
+		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
+	}
+	_ = fresh
+	p.ephemeral = true
+	sw := g.switches[core.Switch]
+	if sw == nil {
+		sw = g.newSwitch(core.Switch, true)
+	}
+	sinks := make([]vale.Sink, len(p.rx))
+	for i, k := range p.rx {
+		sinks[i] = vale.NewRxSink(k.Ring)
+	}
+	if err := g.joinSwitch(ctx, sw, p, sinks); err != nil {
+		p.free(g)
+		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
+	}
+	g.ports[p.name] = p
+	return p, nil
+}
+
+// wish limits a requested count; 0 means the default.
+func wish[T uint16 | uint32](n T, most, def int) int {
+	if n == 0 {
+		return def
+	}
+	return min(int(n), most)
+}
+
+// joinSwitch attaches a port; an ephemeral switch that stays empty goes again.
+func (g *Registry) joinSwitch(ctx context.Context, s *valeSwitch, p *port, sinks []vale.Sink) error {
+	vp, err := s.Attach(p.name, sinks)
+	if err != nil {
+		if s.ephemeral && len(s.Ports()) == 0 {
+			g.dropSwitch(ctx, s)
+		}
+		return err
+	}
+	p.sw, p.vp = s, vp
+	return nil
+}
+
+// leaveSwitch detaches a port whose sources were removed. Its counters stay in
+// p.vp. The caller quiesces before it frees what the sinks use.
+func (g *Registry) leaveSwitch(ctx context.Context, p *port) {
+	s := p.sw
+	if err := s.Detach(p.vp); err != nil {
+		g.log.Error("detach", "switch", s.name, "port", p.name, "err", err)
+	}
+	if err := g.quiesce(ctx); err != nil {
+		g.log.Error("detach", "switch", s.name, "port", p.name, "err", err)
+	}
+	if s.ephemeral && len(s.Ports()) == 0 {
+		g.dropSwitch(ctx, s)
+	}
+}
+
+// Switches lists the switches by name order of creation.
+func (g *Registry) Switches(context.Context) ([]SwitchInfo, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]SwitchInfo, 0, len(g.switches))
+	for _, s := range g.switches {
+		out = append(out, s.info())
+	}
+	return out, nil
+}
+
+func (s *valeSwitch) info() SwitchInfo {
+	i := SwitchInfo{Name: s.name, FDB: len(s.Addresses()), Ephemeral: s.ephemeral, Created: s.created}
+	for _, p := range s.Ports() {
+		i.Ports = append(i.Ports, SwitchPort{Index: p.Index(), Name: p.Name()})
+	}
+	return i
+}
+
+// CreateSwitch makes a switch that stays until it is deleted. A switch that
+// appeared because a program opened a port of it becomes a lasting one.
+func (g *Registry) CreateSwitch(_ context.Context, swName string) (SwitchInfo, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	core, err := name.ParseCore(swName + ":x")
+	if err != nil {
+		return SwitchInfo{}, err
+	}
+	if core.Kind != name.SwitchPort || core.Switch != swName {
+		return SwitchInfo{}, refuse("create switch", swName, unix.EINVAL, `the name of a switch is "vale" followed by letters, digits and _`)
+	}
+	if s := g.switches[swName]; s != nil {
+		if !s.ephemeral {
+			return s.info(), refuse("create switch", swName, unix.EEXIST, "it exists")
+		}
+		s.ephemeral = false
+		return s.info(), nil
+	}
+	return g.newSwitch(swName, false).info(), nil
+}
+
+// DeleteSwitch removes a switch without ports.
+func (g *Registry) DeleteSwitch(ctx context.Context, swName string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.switches[swName]
+	if s == nil {
+		return refuse("delete switch", swName, unix.ENXIO, "no switch has this name")
+	}
+	if ps := s.Ports(); len(ps) > 0 {
+		return refuse("delete switch", swName, unix.EBUSY, "%d ports are attached, the first is %s; detach them, or end the clients that opened them", len(ps), ps[0].Name())
+	}
+	g.dropSwitch(ctx, s)
+	return nil
+}
+
+// Attach joins an interface or device port to a switch. A kernel interface that
+// has no port yet gets one, which goes again when it is detached.
+func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchPort, error) {
+	const op = "attach"
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.switches[swName]
+	if s == nil {
+		return SwitchPort{}, refuse(op, portName, unix.ENXIO, "no switch is called %s; make it with nmctl switch create %s", swName, swName)
+	}
+	p := g.ports[portName]
+	switch {
+	case p == nil:
+		var err error
+		if p, err = g.createInterface(ctx, Spec{Name: portName, Kind: KindInterface, Driver: g.cfg.Driver}); err != nil {
+			return SwitchPort{}, err
+		}
+		p.ephemeral = true
+	case p.kind == KindVALE:
+		return SwitchPort{}, refuse(op, portName, unix.EINVAL, "it was born on switch %s and stays there", p.sw.name)
+	case p.sw != nil:
+		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "it is attached to switch %s", p.sw.name)
+	case len(p.descs) > 0:
+		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "pid %d has it open", p.anyUser())
+	}
+	err := g.joinSwitch(ctx, s, p, p.dev.sinks())
+	if err == nil {
+		if err = g.startDevice(ctx, p); err != nil {
+			g.leaveSwitch(ctx, p)
+			p.sw, p.vp = nil, nil
+		}
+	}
+	if err != nil {
+		if p.ephemeral {
+			g.destroy(ctx, p)
+		}
+		return SwitchPort{}, refuse(op, portName, unix.ENOMEM, "%v", err)
+	}
+	return SwitchPort{Index: p.vp.Index(), Name: p.name}, nil
+}
+
+// startDevice makes the switch's poller take frames from the device's queues.
+func (g *Registry) startDevice(ctx context.Context, p *port) error {
+	pl, err := p.sw.poller(ctx, p.lc)
+	if err != nil {
+		return err
+	}
+	if err := p.dev.attach(ctx, p.lc); err != nil {
+		return err
+	}
+	return p.lc.Do(ctx, func() {
+		for i, src := range p.dev.sources() {
+			pl.Add(p.vp, i, src)
+		}
+	})
+}
+
+// Detach takes an interface or device port off its switch.
+func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
+	const op = "detach"
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.ports[portName]
+	switch {
+	case p == nil || p.sw == nil || p.sw.name != swName:
+		return refuse(op, portName, unix.ENXIO, "no port of this name is on switch %s", swName)
+	case p.kind == KindVALE:
+		return refuse(op, portName, unix.EBUSY, "it goes when the client that opened it closes it")
+	}
+	pl, err := p.sw.poller(ctx, p.lc)
+	if err == nil {
+		err = p.lc.Do(ctx, func() { pl.Remove(p.vp) })
+	}
+	if err == nil {
+		err = p.dev.detach(ctx, p.lc)
+	}
+	if err != nil {
+		return fmt.Errorf("detach %s from %s: %w", portName, swName, err)
+	}
+	g.leaveSwitch(ctx, p)
+	if p.ephemeral {
+		g.destroy(ctx, p)
+		return nil
+	}
+	p.retire()
+	return nil
+}
