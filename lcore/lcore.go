@@ -58,11 +58,10 @@ type Lcore struct {
 // Start starts an lcore and returns once its thread is pinned, registered and about to poll. It has
 // no unit yet. Errors: an impossible Config, a CPU this process may not use, a failed Register, no descriptors left.
 func Start(cfg Config) (*Lcore, error) {
-	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	l := newLcore(cfg)
+	l := newLcore(cfg.withDefaults())
 	var err error
 	if l.fds, err = openFDs(); err != nil {
 		return nil, fmt.Errorf("lcore %d: %w", cfg.ID, err)

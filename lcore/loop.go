@@ -8,9 +8,12 @@ func (l *Lcore) loop() {
 	defer l.recovered()
 	l.disarm() // what a panic in Arm or Disarm left
 	l.start = Cycles()
-	for !l.stopping {
+	for {
 		if !l.commands.empty() {
 			l.runCommands()
+			if l.stopping {
+				return
+			}
 		}
 		l.iterate()
 	}

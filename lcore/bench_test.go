@@ -1,0 +1,103 @@
+package lcore
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// plainUnit is as small as a unit can be, so that the loop's own cost shows.
+type plainUnit struct{ n, polls int }
+
+func (u *plainUnit) Poll() int  { u.polls++; return u.n }
+func (*plainUnit) Arm() bool    { return true }
+func (*plainUnit) Disarm()      {}
+func (*plainUnit) Fail(error)   {}
+func (*plainUnit) Silent() bool { return false }
+
+// BenchmarkLoop is the cost of one iteration around units that do nothing.
+func BenchmarkLoop(b *testing.B) {
+	for _, moved := range []int{0, 32} {
+		for _, count := range []int{1, 8} {
+			b.Run(fmt.Sprintf("packets=%d/units=%d", moved, count), func(b *testing.B) {
+				l := newLcore(Config{Mode: Poll}.withDefaults())
+				for range count {
+					l.units = append(l.units, &plainUnit{n: moved})
+				}
+				l.start = Cycles()
+				for b.Loop() {
+					if !l.commands.empty() {
+						l.runCommands()
+					}
+					l.iterate()
+				}
+				total := l.stats.BusyCycles + l.stats.IdleCycles
+				b.ReportMetric(float64(total)/float64(l.stats.Polls), "cycles/iteration")
+			})
+		}
+	}
+}
+
+// BenchmarkDo is the round trip of a command to a polling and to a sleeping lcore.
+func BenchmarkDo(b *testing.B) {
+	for name, cfg := range map[string]Config{
+		"polling":  {CPU: -1, Mode: Poll},
+		"sleeping": {CPU: -1, Spin: -1},
+	} {
+		b.Run(name, func(b *testing.B) {
+			l := start(b, cfg)
+			must(b, l.Add(deadline(b), &plainUnit{}))
+			ctx := deadline(b)
+			for b.Loop() {
+				if err := l.Do(ctx, func() {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkWakeUp is the time from a kick to the poll that sees its packet, at several pauses between
+// packets: an adaptive lcore is still spinning at short ones and sleeps at long ones. The metrics are
+// percentiles in microseconds and the share of packets that needed a kick.
+func BenchmarkWakeUp(b *testing.B) {
+	for _, pause := range []time.Duration{20 * time.Microsecond, 200 * time.Microsecond, 2 * time.Millisecond} {
+		b.Run(fmt.Sprint("pause=", pause), func(b *testing.B) {
+			l := start(b, Config{CPU: -1})
+			m := newMailbox(b, l)
+			var seen atomic.Uint64
+			take := m.poll
+			must(b, l.Do(deadline(b), func() {
+				m.poll = func() int {
+					n := take()
+					if n > 0 {
+						seen.Store(Cycles())
+					}
+					return n
+				}
+			}))
+			perMicrosecond := float64(TSCHz()) / 1e6
+			var latencies []float64
+			for b.Loop() {
+				// Sleep in the kernel, not in Go's timers: they would keep the second thread busy.
+				_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(pause)}, nil)
+				seen.Store(0)
+				posted := Cycles()
+				m.post(b, 1)
+				for seen.Load() == 0 {
+					_ = Cycles()
+				}
+				latencies = append(latencies, float64(seen.Load()-posted)/perMicrosecond)
+			}
+			slices.Sort(latencies)
+			for _, p := range []int{50, 90, 99} {
+				b.ReportMetric(latencies[(len(latencies)-1)*p/100], fmt.Sprintf("p%d-us", p))
+			}
+			b.ReportMetric(float64(m.kicks.Load())/float64(len(latencies)), "kicks/packet")
+		})
+	}
+}
