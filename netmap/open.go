@@ -1,0 +1,233 @@
+package netmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/name"
+	"github.com/netmapd/netmapd/netmap/wire"
+)
+
+// Open binds a port by its netmap name, in the grammar of the new library (NC
+// C.2 and C.3; package name): "netmap:eth0", "vale0:1", "netmap:eth0-2/R".
+// A context without a deadline gives the daemon five seconds.
+//
+// Errors are *Error with the errno of NC B.7: ENXIO no such port, EBUSY
+// bound exclusively by somebody, EINVAL a bad name or selection, ENOMEM a full
+// region, ENOENT or ECONNREFUSED no daemon.
+func Open(ctx context.Context, spec string, opts ...Option) (*Desc, error) {
+	o := gather(opts)
+	d, err := open(ctx, spec, &o)
+	if err != nil {
+		return nil, failed("open", spec, err)
+	}
+	return d, nil
+}
+
+func open(ctx context.Context, spec string, o *options) (*Desc, error) {
+	s, err := name.Parse(spec)
+	if err != nil {
+		if e, ok := errors.AsType[*name.Error](err); ok {
+			return nil, &Error{Errno: e.Errno(true), Text: e.Error(), Err: e}
+		}
+		return nil, err
+	}
+	if s.Extmem != nil || s.Offset != nil {
+		return nil, &Error{Errno: unix.EOPNOTSUPP, Text: "the options extmem and offset are not supported yet; leave them out"}
+	}
+	d, err := newDesc(ctx, spec, o.runtimeDir, nil)
+	if err != nil {
+		return nil, err
+	}
+	reg := o.register(s)
+	if s.Share != "" {
+		if reg.MemID, err = d.memIDOf(ctx, s.Share, reg.MemID); err != nil {
+			return nil, errors.Join(err, d.release())
+		}
+	}
+	body, fds, err := d.control(ctx, abi.ReqRegister, s.Name, abi.Encode(nil, reg), wire.BindFDs)
+	if err != nil {
+		_ = d.release()
+		return nil, err
+	}
+	return d.bindTo(body, fds)
+}
+
+// Redeem binds the port that a ticket of the gRPC API stands for (AttachPort).
+func Redeem(ctx context.Context, ticket [16]byte, opts ...Option) (*Desc, error) {
+	o := gather(opts)
+	return bindBy(ctx, "redeem", o.runtimeDir, nil, func(token uint64) []byte {
+		return wire.Append(nil, wire.TypeRedeem, 0, wire.Redeem{Token: token, Ticket: ticket}, nil)
+	})
+}
+
+// Join makes a Desc of a descriptor that another process opened and handed
+// over (see Desc.File): both then share the port's rings. It closes f.
+func Join(ctx context.Context, f *os.File, opts ...Option) (*Desc, error) {
+	o := gather(opts)
+	conn, err := packetConn(f)
+	if err != nil {
+		return nil, failed("join", f.Name(), err)
+	}
+	return bindBy(ctx, "join", o.runtimeDir, conn, func(token uint64) []byte {
+		return wire.Append(nil, wire.TypeJoin, 0, wire.Join{Token: token}, nil)
+	})
+}
+
+// bindBy sends one request on conn, or on a new descriptor, that is answered
+// by a Bind.
+func bindBy(ctx context.Context, op, runtimeDir string, conn *net.UnixConn, message func(token uint64) []byte) (*Desc, error) {
+	d, err := newDesc(ctx, "", runtimeDir, conn)
+	if err != nil {
+		return nil, failed(op, "", err)
+	}
+	a, err := request(ctx, d.conn, message(d.session.token), wire.BindFDs)
+	if err != nil {
+		_ = d.release()
+		return nil, failed(op, "", err)
+	}
+	if d, err = d.bindTo(a.body, a); err != nil {
+		return nil, failed(op, "", err)
+	}
+	d.name = d.PortName()
+	return d, nil
+}
+
+// newDesc makes a descriptor that is bound to nothing yet. It takes over conn.
+func newDesc(ctx context.Context, name, runtimeDir string, conn *net.UnixConn) (*Desc, error) {
+	s, err := openSession(ctx, runtimeDir)
+	if err == nil && conn == nil {
+		if conn, err = dial(ctx, s.path); err != nil {
+			s.release()
+		}
+	}
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, err
+	}
+	return &Desc{name: name, session: s, conn: conn}, nil
+}
+
+// control makes a netmap control request (NC B.4) and returns what follows the
+// Control in the answer.
+func (d *Desc) control(ctx context.Context, req uint16, port string, body []byte, wantFDs int) ([]byte, *answer, error) {
+	c := wire.Control{Token: d.session.token, ReqType: req, Version: abi.APIVersion}
+	if copy(c.Name[:len(c.Name)-1], port) != len(port) {
+		return nil, nil, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("port name %q has more than %d bytes", port, len(c.Name)-1)}
+	}
+	a, err := request(ctx, d.conn, wire.Append(nil, wire.TypeControl, 0, c, body), wantFDs)
+	if err != nil {
+		return nil, nil, err
+	}
+	rest, err := wire.Take(a.body, &c)
+	if err != nil {
+		a.closeFDs()
+		return nil, nil, err
+	}
+	return rest, a, nil
+}
+
+// memIDOf asks for the memory id of a port whose region is to be shared, which
+// must agree with the id the program asked for, if it did (NC C.3).
+func (d *Desc) memIDOf(ctx context.Context, port string, asked uint16) (uint16, error) {
+	body, _, err := d.control(ctx, abi.ReqPortInfoGet, port, abi.Encode(nil, abi.PortInfo{}), 0)
+	if err != nil {
+		return 0, err
+	}
+	var info abi.PortInfo
+	if err := abi.Decode(body, &info); err != nil {
+		return 0, err
+	}
+	if asked != 0 && asked != info.MemID {
+		return 0, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("memory id %d asked for, but %s lives in region %d", asked, port, info.MemID)}
+	}
+	return info.MemID, nil
+}
+
+// bindTo maps what the daemon handed out and takes over d: on an error d is
+// released.
+func (d *Desc) bindTo(body []byte, a *answer) (*Desc, error) {
+	defer a.closeFDs()
+	err := d.adopt(body, a)
+	if err != nil {
+		_ = d.release()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Desc) adopt(body []byte, a *answer) (err error) {
+	if d.bind, d.reg, err = parseBind(body); err != nil {
+		return err
+	}
+	b := &d.bind
+	if d.region, err = openRegion(a.fds[wire.FDRegion], b); err != nil {
+		return err
+	}
+	rings := int(b.TxRings) + int(b.HostTxRings) + int(b.RxRings) + int(b.HostRxRings)
+	if d.netif, err = d.region.mem.If(b.IfOffset, rings); err != nil {
+		return err
+	}
+	st, err := statSealed(a.fds[wire.FDSync], uint64(rings)*abi.SyncBlockSize)
+	if err != nil {
+		return fmt.Errorf("the sync blocks: %w", err)
+	}
+	if d.syncs, err = unix.Mmap(a.fds[wire.FDSync], 0, int(st.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map the sync blocks: %w", err)
+	}
+	if d.wake, err = newWake(a.take(wire.FDWake)); err != nil {
+		return err
+	}
+	d.noTxPoll = b.Flags&abi.FlagNoTxPoll != 0
+	return d.viewRings()
+}
+
+// viewRings finds the bound rings. Where they lie is in shared memory, where it
+// may have been overwritten: it is read once and checked.
+func (d *Desc) viewRings() error {
+	b := &d.bind
+	txAll := int(b.TxRings) + int(b.HostTxRings)
+	for i := int(b.FirstTx); i < int(b.EndTx); i++ {
+		r := &TxRing{}
+		if err := d.viewRing(&r.Ring, abi.DirTx, i, i, b.TxSlots); err != nil {
+			return err
+		}
+		r.host = i >= int(b.TxRings)
+		d.txRings, d.tx = append(d.txRings, r), append(d.tx, &r.Ring)
+	}
+	for i := int(b.FirstRx); i < int(b.EndRx); i++ {
+		r := &RxRing{}
+		if err := d.viewRing(&r.Ring, abi.DirRx, i, txAll+i, b.RxSlots); err != nil {
+			return err
+		}
+		r.host = i >= int(b.RxRings)
+		d.rxRings, d.rx = append(d.rxRings, r), append(d.rx, &r.Ring)
+	}
+	return nil
+}
+
+func (d *Desc) viewRing(r *Ring, dir, id, index int, slots uint32) (err error) {
+	ofs := atomic.LoadInt64(&d.netif.RingOfs[index])
+	if ofs == 0 {
+		return fmt.Errorf("%w: ring %d is bound, but not in the netmap_if", wire.ErrMalformed, index)
+	}
+	// Offsets are relative to the netmap_if and may be negative (NC A.4). What
+	// wraps around lies outside the region, and is refused by the view.
+	if r.ring, err = d.region.mem.Ring(d.bind.IfOffset+uint64(ofs), slots); err != nil {
+		return err
+	}
+	if r.blk, err = abi.NewMem(d.syncs).SyncBlock(index); err != nil {
+		return err
+	}
+	r.bufs, r.n, r.dir, r.id, r.session = d.region.bufs, slots, dir, uint16(id), d.session.id
+	return nil
+}

@@ -1,0 +1,168 @@
+package netmap
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// An outcome says what a sync of one ring came to.
+type outcome uint8
+
+const (
+	skipped outcome = 1 << iota // another sync is running on the ring (NC D.1)
+	bad                         // the program left it in an illegal state; it was re-initialised (NC D.4)
+	stopped                     // it is gone for good
+	kick                        // the daemon sleeps and has something to do
+)
+
+// sync does for one ring what the kernel does in netmap's sync system calls.
+// The C library does the same, in the same steps.
+//
+// Everything it reads can be written by other processes: what it loads it
+// loads once, and no value leads outside the ring.
+func (r *Ring) sync() (out outcome) {
+	b := r.blk
+
+	// 1. A ring that was stopped stays stopped (NC D.1).
+	state := b.State()
+	if state == abi.RingStopped {
+		return stopped
+	}
+
+	// 2. One sync at a time; the second one is left out silently (NC D.1).
+	if !b.Enter(r.session) {
+		r.stats.skipped.Add(1)
+		return skipped
+	}
+
+	// 3. What the program wants, what the library remembers, what the daemon says.
+	head, cur, tail := r.ring.LoadUser()
+	rhead, rcur, rtail := b.Library()
+	hwcur, hwtail := b.LoadDaemon()
+
+	// 4. Judge the program: rhead <= head <= cur <= limit, around the ring. On TX
+	// the limit is the tail that the program was shown (NC D.2), on RX the newest
+	// (NC D.3). rhead is what NC calls hwcur on RX: there a sync consumes at once.
+	limit := rtail
+	if r.dir == abi.DirRx {
+		limit = hwtail
+	}
+	legal := legal(head, cur, rhead, limit, r.n)
+	if state == abi.RingFrozen && legal {
+		// The daemon refused something that did not come through here. While it
+		// does, hwcur stands still, so its own judgement can be repeated.
+		published := b.LoadHead()
+		legal = legalHead(published, hwcur, hwtail, r.n)
+	}
+
+	switch {
+	case hwcur >= r.n || hwtail >= r.n:
+		// Somebody wrote over the daemon's line; nothing sensible can be done.
+		r.stats.bad.Add(1)
+		b.Leave()
+		return bad
+	case !legal:
+		// 5. A bad ring is put back to its last good state.
+		out = bad
+		head = r.reinit(state, rhead, hwcur, hwtail)
+		cur = head
+		b.PublishClient(head, cur)
+		if b.DaemonSleeps() {
+			out |= kick
+		}
+	case head != rhead || cur != rcur:
+		// 6. Publish: cur, then head, so that the daemon never sees a head newer
+		// than its cur. The stores to slots and buffers come before both.
+		b.PublishClient(head, cur)
+		// 7. The publication is a full barrier: either the daemon sees the new head
+		// before it sleeps, or we see here that it sleeps (or is about to).
+		if head != rhead && b.DaemonSleeps() {
+			out |= kick
+		}
+	}
+
+	// 8. Take what the daemon has given meanwhile. Reading slots comes after.
+	if _, t := b.LoadDaemon(); t < r.n {
+		hwtail = t
+	}
+
+	// 9. Show it to the program. A tail that it wrote over is repaired by that,
+	// without a word (NC D.2).
+	if tail != hwtail {
+		r.ring.SetTail(hwtail)
+	}
+	if head != rhead || cur != rcur || hwtail != rtail {
+		b.SetLibrary(head, cur, hwtail)
+	}
+	if r.dir == abi.DirRx {
+		r.stamp() // every RX sync (NC A.7)
+	}
+
+	// 10. Let the next one in.
+	b.Leave()
+	return out
+}
+
+// legal is the rule from <= head <= cur <= to around a ring of n slots (NC D.2
+// and D.3 spell it out in three cases). Indices outside the ring are never legal.
+func legal(head, cur, from, to, n uint32) bool {
+	if head >= n || cur >= n || from >= n || to >= n {
+		return false
+	}
+	h, c := ahead(from, head, n), ahead(from, cur, n)
+	return h <= c && c <= ahead(from, to, n)
+}
+
+func legalHead(head, from, to, n uint32) bool { return legal(head, head, from, to, n) }
+
+// ahead is how far b lies ahead of a, both below n.
+func ahead(a, b, n uint32) uint32 {
+	if b >= a {
+		return b - a
+	}
+	return b + n - a
+}
+
+// reinit puts a ring back to its last good state (NC D.4): wrong slots are
+// emptied, head and cur return to what was last published, tail is the core's.
+// NC D.4.3 recommends to do so always. It returns the new head.
+func (r *Ring) reinit(state abi.RingState, rhead, hwcur, hwtail uint32) uint32 {
+	for i := range r.n {
+		w := r.ring.Load(i)
+		switch {
+		case !r.bufs.Valid(w.Idx()):
+			r.ring.Store(i, abi.MakeWord(0, 0, w.Flags()))
+		case uint32(w.Len()) > r.bufs.Size():
+			r.ring.Store(i, abi.MakeWord(w.Idx(), 0, w.Flags()))
+		}
+	}
+	// The last published head, not hwcur: the daemon may be about to take those
+	// slots, and taking them back would look like a whole lap to it. While it
+	// refuses the ring it takes nothing, and only hwcur is known to be good.
+	head := rhead
+	if state == abi.RingFrozen || !legalHead(rhead, hwcur, hwtail, r.n) {
+		head = hwcur
+	}
+	r.ring.SetUser(head, head, hwtail)
+	r.stats.bad.Add(1)
+	return head
+}
+
+// stamp writes the wall clock into the ring. Gettimeofday goes through the
+// vDSO and costs half of what time.Now does.
+func (r *Ring) stamp() {
+	var tv syscall.Timeval
+	_ = syscall.Gettimeofday(&tv)
+	atomic.StoreInt64(&r.ring.RingHeader.TsSec, tv.Sec)
+	atomic.StoreInt64(&r.ring.RingHeader.TsUsec, tv.Usec)
+}
+
+// taken reports whether the daemon has taken all that was published. A ring
+// that takes nothing counts as taken: it is not worth waiting for.
+func (r *Ring) taken() bool {
+	rhead, _, _ := r.blk.Library()
+	hwcur, _ := r.blk.LoadDaemon()
+	return hwcur == rhead || r.blk.State() != abi.RingRunning
+}

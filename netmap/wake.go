@@ -1,0 +1,140 @@
+package netmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A wake is this process's end of a descriptor's wake socket: the daemon sends
+// a message when a ring changes that somebody armed.
+//
+// Several goroutines may wait. One of them, whoever holds the turn, waits for
+// the socket; it counts each message, and the others look at the count when
+// they get the turn. So a message wakes all that armed before it came.
+type wake struct {
+	f    *os.File
+	raw  syscall.RawConn
+	turn chan struct{} // holds one token
+	gen  atomic.Uint64 // messages seen
+	dead atomic.Bool   // the daemon hung up
+
+	got    bool // by the holder of the turn
+	readFn func(fd uintptr) bool
+}
+
+var (
+	errTimeout = errors.New("timeout")
+	errHangup  = errors.New("netmapd is gone")
+)
+
+// newWake takes over fd.
+func newWake(fd int) (*wake, error) {
+	if err := unix.SetNonblock(fd, true); err != nil { // ours alone; the daemon has its own end
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("set the wake socket non-blocking: %w", err)
+	}
+	w := &wake{f: os.NewFile(uintptr(fd), "wake"), turn: make(chan struct{}, 1)}
+	w.turn <- struct{}{}
+	w.readFn = w.drain
+	var err error
+	if w.raw, err = w.f.SyscallConn(); err == nil {
+		err = w.f.SetReadDeadline(time.Time{}) // fails when the runtime cannot poll it
+	}
+	if err != nil {
+		_ = w.f.Close()
+		return nil, fmt.Errorf("use the wake socket: %w", err)
+	}
+	return w, nil
+}
+
+// drain reads all messages there are; false lets the runtime wait for one.
+func (w *wake) drain(fd uintptr) bool {
+	var b [16]byte
+	w.got = false
+	for {
+		n, err := unix.Read(int(fd), b[:])
+		switch {
+		case err == unix.EINTR: //nolint:errorlint // straight from the system call
+			continue
+		case err == unix.EAGAIN: //nolint:errorlint // likewise
+			return w.got
+		case err != nil || n == 0:
+			w.dead.Store(true)
+			return true
+		}
+		w.got = true
+	}
+}
+
+// generation is what wait compares with: it is taken before a ring is armed.
+func (w *wake) generation() uint64 { return w.gen.Load() }
+
+// wait blocks until a message has come after generation gen was taken, until
+// the deadline (zero for none), or until the context ends. The caller has armed
+// its rings and looked at them once more.
+func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
+	if err := w.takeTurn(ctx, deadline); err != nil {
+		return err
+	}
+	defer func() { w.turn <- struct{}{} }()
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { _ = w.f.SetReadDeadline(time.Unix(1, 0)) })()
+	}
+	for w.gen.Load() == gen {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if w.dead.Load() {
+			return errHangup
+		}
+		_ = w.f.SetReadDeadline(deadline)
+		// The context may have ended, and its deadline been set, before ours was.
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := w.raw.Read(w.readFn)
+		switch {
+		case err == nil:
+			w.gen.Add(1)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err // closed
+		case !deadline.IsZero() && !time.Now().Before(deadline):
+			return errTimeout
+		}
+		// A deadline that an earlier holder of the turn left behind: once more.
+	}
+	return nil
+}
+
+// takeTurn waits for the turn. A holder gives it back at the next message, so
+// in the ordinary case of one waiter it is there.
+func (w *wake) takeTurn(ctx context.Context, deadline time.Time) error {
+	select {
+	case <-w.turn:
+		return nil
+	default:
+	}
+	var timeout <-chan time.Time
+	if !deadline.IsZero() {
+		t := time.NewTimer(time.Until(deadline))
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case <-w.turn:
+		return nil
+	case <-timeout:
+		return errTimeout
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *wake) close() { _ = w.f.Close() }
