@@ -560,7 +560,7 @@ func TestUnread(t *testing.T) {
 		w.send(0, frame(broadcast, station(1), 60, uint32(i)))
 	}
 	w.c[1].rx[0].read(2)
-	w.p[1].Unread(w.c[1].rx[0].Unread(), 180)
+	w.p[1].Unread(w.c[1].rx[0].Unread())
 	c := w.p[1].Counters()
 	if c.Rx != (Count{2, 120}) || c.Drops[Unread] != 3 {
 		t.Errorf("Rx %v, %d unread; want 2 frames of 120 bytes and 3", c.Rx, c.Drops[Unread])

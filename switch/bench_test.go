@@ -1,0 +1,271 @@
+package vale
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// benchNet is a switch with n clients whose TX buffers are full of frames:
+// sending is then nothing but publishing, so that what is measured is the
+// switch. The lcore that runs it for real shares nothing but cache lines more.
+func benchNet(tb testing.TB, n, size int, dst MAC, opt Options) *network {
+	w := newNet(tb, n, shape{tx: 1, rx: 1, slots: 1024, buf: 2048}, opt)
+	for i, c := range w.c {
+		r := c.tx[0]
+		for range r.Num() {
+			r.put(frame(dst, station(i), size, 0), 0)
+		}
+		r.head = 0
+	}
+	// Everybody is known once.
+	for i := range w.c {
+		w.c[i].tx[0].advance(1)
+		w.pl.Poll()
+	}
+	for i := range w.c {
+		w.c[i].rx[0].release()
+	}
+	return w
+}
+
+// advance publishes the next n slots as they are.
+func (r *clientRing) advance(n uint32) {
+	r.head = r.Advance(r.head, n)
+	r.publish()
+}
+
+// release gives back everything that was received.
+func (r *clientRing) release() {
+	_, r.head = r.Block().LoadDaemon()
+	r.publish()
+}
+
+func perPacket(b *testing.B, packets int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(packets), "ns/packet")
+	b.ReportMetric(0, "ns/op")
+}
+
+func BenchmarkPoll(b *testing.B) {
+	const n = 512
+	for _, kind := range []string{"unicast", "broadcast"} {
+		for _, size := range []int{60, 512, 1514} {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) {
+				dst := station(1)
+				if kind == "broadcast" {
+					dst = broadcast
+				}
+				w := benchNet(b, 2, size, dst, Options{})
+				tx, rx := w.c[0].tx[0], w.c[1].rx[0]
+				b.ReportAllocs()
+				for b.Loop() {
+					tx.advance(n)
+					w.pl.Poll()
+					rx.release()
+				}
+				if c := w.p[1].Counters(); c.Drops[RingFull] != 0 {
+					b.Fatalf("drops: %v", c.Drops.ByName())
+				}
+				perPacket(b, b.N*n)
+			})
+		}
+	}
+}
+
+func BenchmarkBatchSize(b *testing.B) {
+	const n = 1000
+	for _, size := range []int{64, 128, 256, 512, 1024} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			w := benchNet(b, 2, 60, station(1), Options{Batch: size})
+			tx, rx := w.c[0].tx[0], w.c[1].rx[0]
+			for b.Loop() {
+				tx.advance(n)
+				for w.pl.Poll() != 0 {
+				}
+				rx.release()
+			}
+			perPacket(b, b.N*n)
+		})
+	}
+}
+
+// BenchmarkAcrossCPUs has both clients write and read real frames on another
+// CPU, as one process with two ports would.
+func BenchmarkAcrossCPUs(b *testing.B) {
+	for _, size := range []int{60, 512, 1514} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			w := benchNet(b, 2, size, station(1), Options{})
+			tx, rx := w.c[0].tx[0], w.c[1].rx[0]
+			var stop atomic.Bool
+			done := make(chan uint64)
+			go func() {
+				var sum uint64
+				for !stop.Load() {
+					for range min(tx.free(), 256) {
+						word := tx.Slots().Load(tx.head)
+						buf := tx.bufs.Get(word.Idx())
+						for i := 14; i < size; i += 64 {
+							buf[i] = byte(sum)
+						}
+						tx.putWord(abi.MakeWord(word.Idx(), uint16(size), 0))
+					}
+					tx.publish()
+					for range min(rx.free(), 256) {
+						buf := rx.bufs.Get(rx.Slots().Load(rx.head).Idx())
+						for i := 14; i < size; i += 64 {
+							sum += uint64(buf[i])
+						}
+						rx.head = rx.Advance(rx.head, 1)
+					}
+					rx.publish()
+				}
+				done <- sum
+			}()
+			// Others use the machine too: the median of the polls is what the lcore
+			// pays, the mean is what the scheduler took.
+			var cost []float64
+			moved := 0
+			for moved < b.N {
+				t0 := time.Now()
+				n := w.pl.Poll()
+				if n >= 64 {
+					cost = append(cost, float64(time.Since(t0).Nanoseconds())/float64(n))
+				}
+				moved += n
+			}
+			b.StopTimer()
+			stop.Store(true)
+			<-done
+			if len(cost) > 0 {
+				slices.Sort(cost)
+				b.ReportMetric(cost[len(cost)/2], "median-ns/packet")
+			}
+			c := w.p[1].Counters()
+			b.ReportMetric(float64(c.Drops[RingFull])/float64(moved), "drops/packet")
+		})
+	}
+}
+
+// benchBatch is a poller whose batch holds n frames of one source.
+func benchBatch(b *testing.B, n int) (*network, *source) {
+	w := benchNet(b, 2, 60, station(1), Options{})
+	w.c[0].tx[0].advance(uint32(n))
+	s := &w.pl.sources[0]
+	w.pl.batch.ctr = s.ctr
+	w.pl.batch.N = 0
+	if got := s.Next(&w.pl.batch); got != n {
+		b.Fatalf("%d slots taken, want %d", got, n)
+	}
+	return w, s
+}
+
+func BenchmarkNext(b *testing.B) {
+	const n = 512
+	w, s := benchBatch(b, n)
+	for b.Loop() {
+		w.pl.batch.N = 0
+		s.Next(&w.pl.batch)
+	}
+	perPacket(b, b.N*n)
+}
+
+func BenchmarkClassify(b *testing.B) {
+	const n = 512
+	w, s := benchBatch(b, n)
+	for b.Loop() {
+		classify(&w.pl.batch, &w.pl.work.headers, s.ctr)
+	}
+	perPacket(b, b.N*n)
+}
+
+func BenchmarkResolve(b *testing.B) {
+	for _, stations := range []int{1, 16, 1000, 20000} {
+		b.Run(fmt.Sprint(stations), func(b *testing.B) {
+			const n = 512
+			w, s := benchBatch(b, n)
+			pl, v := w.pl, w.pl.view.Load()
+			tab := newTable(max(1024, 4*1<<17>>2), false)
+			v.tab = tab
+			for i := range stations {
+				tab.learn(entry(station(i).word(), 1, 1))
+				tab.learn(entry(station(i).word()|2<<40, 0, 1))
+			}
+			classify(&pl.batch, &pl.work.headers, s.ctr)
+			for i := range pl.work.headers[:n] {
+				k := i * 7919 % stations
+				pl.work.headers[i].dst = station(k).word()
+				pl.work.headers[i].src = station(k).word() | 2<<40
+			}
+			for b.Loop() {
+				pl.work.n = n
+				pl.resolve(v, s)
+				pl.work.group(v)
+				for _, g := range pl.work.touched {
+					v.count[g] = 0
+				}
+				pl.work.touched = pl.work.touched[:0]
+			}
+			perPacket(b, b.N*n)
+		})
+	}
+}
+
+func BenchmarkDeliver(b *testing.B) {
+	const n = 512
+	w, _ := benchBatch(b, n)
+	sink := NewRxSink(w.c[1].rx[0].Ring)
+	list := make([]uint16, n)
+	for i := range list {
+		list[i] = uint16(i)
+	}
+	var d Drops
+	for b.Loop() {
+		sink.Deliver(&w.pl.batch, list, &d)
+		w.c[1].rx[0].release()
+	}
+	perPacket(b, b.N*n)
+}
+
+func BenchmarkCopy(b *testing.B) {
+	c := newClient(b, shape{tx: 1, rx: 1, slots: 1024, buf: 2048})
+	base := c.bufs.Base()
+	for _, size := range []int{14, 60, 64, 65, 128, 129, 256, 512, 1514} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			i := uint32(0)
+			for b.Loop() {
+				copyBytes(bufAt(base, 2+1024+i&511, 2048), bufAt(base, 2+i&511, 2048), uintptr(size))
+				i++
+			}
+		})
+	}
+}
+
+// Nothing on the packet path allocates.
+func TestPollDoesNotAllocate(t *testing.T) {
+	for _, dst := range []MAC{station(1), broadcast} {
+		w := benchNet(t, 4, 60, dst, Options{})
+		for i := range w.c[0].tx[0].Num() {
+			if i%16 == 0 { // chains as well
+				word := w.c[0].tx[0].Slots().Load(i)
+				w.c[0].tx[0].Slots().Store(i, abi.MakeWord(word.Idx(), word.Len(), abi.NSMoreFrag))
+			}
+		}
+		got := testing.AllocsPerRun(20, func() {
+			w.c[0].tx[0].advance(500)
+			w.c[2].tx[0].advance(3)
+			w.pl.Poll()
+			for _, c := range w.c {
+				c.rx[0].release()
+			}
+			w.pl.Arm()
+			w.pl.Disarm()
+		})
+		if got != 0 {
+			t.Errorf("to %v: %v allocations in a poll, want none", dst, got)
+		}
+	}
+}
