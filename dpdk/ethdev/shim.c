@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+
+#include "shim.h"
+
+int netmapd_info_get(uint16_t port, struct netmapd_info *info)
+{
+	struct rte_eth_dev_info di;
+	int rc = rte_eth_dev_info_get(port, &di);
+	const struct rte_bus *bus;
+
+	if (rc < 0)
+		return rc;
+	memset(info, 0, sizeof(*info));
+	info->driver = di.driver_name;
+	info->if_index = di.if_index;
+	info->max_rx_queues = di.max_rx_queues;
+	info->max_tx_queues = di.max_tx_queues;
+	info->min_mtu = di.min_mtu;
+	info->max_mtu = di.max_mtu;
+	info->max_rx_pktlen = di.max_rx_pktlen;
+	info->rx_offload_capa = di.rx_offload_capa;
+	info->tx_offload_capa = di.tx_offload_capa;
+	info->rss = di.flow_type_rss_offloads;
+	info->max_segs = di.tx_desc_lim.nb_mtu_seg_max;
+	info->numa = rte_eth_dev_socket_id(port);
+	if (di.device != NULL) {
+		info->device = rte_dev_name(di.device);
+		bus = rte_dev_bus(di.device);
+		info->bus = bus != NULL ? rte_bus_name(bus) : NULL;
+	}
+	return 0;
+}
+
+int netmapd_link_get(uint16_t port, int wait, struct netmapd_link *link)
+{
+	struct rte_eth_link l = {0};
+	int rc = wait ? rte_eth_link_get(port, &l) : rte_eth_link_get_nowait(port, &l);
+
+	link->speed = l.link_speed;
+	link->up = l.link_status == RTE_ETH_LINK_UP;
+	link->full_duplex = l.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
+	link->autoneg = l.link_autoneg == RTE_ETH_LINK_AUTONEG;
+	return rc;
+}
+
+int netmapd_configure(uint16_t port, uint16_t nrxq, uint16_t ntxq, uint64_t tx_offloads, uint64_t rss)
+{
+	struct rte_eth_conf conf = {0};
+
+	conf.txmode.offloads = tx_offloads;
+	if (nrxq > 1 && rss != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = rss;
+	}
+	return rte_eth_dev_configure(port, nrxq, ntxq, &conf);
+}
+
+void netmapd_ports(uint64_t *words)
+{
+	uint16_t port;
+
+	memset(words, 0, (RTE_MAX_ETHPORTS + 63) / 64 * sizeof(*words));
+	RTE_ETH_FOREACH_DEV(port)
+		words[port / 64] |= UINT64_C(1) << (port % 64);
+}
+
+int netmapd_detach(uint16_t port)
+{
+	struct rte_eth_dev_info di;
+	int rc = rte_eth_dev_info_get(port, &di);
+
+	if (rc < 0)
+		return rc;
+	rc = rte_eth_dev_close(port);
+	if (di.device != NULL && rte_dev_is_probed(di.device)) {
+		int rm = rte_dev_remove(di.device);
+
+		if (rc == 0)
+			rc = rm;
+	}
+	return rc;
+}
+
+uint32_t netmapd_drain(uint16_t port, uint16_t queue, uint32_t limit)
+{
+	struct rte_mbuf *m[64];
+	uint32_t total = 0;
+	uint16_t n;
+
+	while (total < limit && (n = rte_eth_rx_burst(port, queue, m, 64)) > 0) {
+		rte_pktmbuf_free_bulk(m, n);
+		total += n;
+	}
+	return total;
+}
+
+// The tap driver installs a handler for a real-time signal without SA_ONSTACK. On a Go thread such a handler would run on
+// the small stack of a goroutine and overwrite memory next to it, so the flag is added here.
+void netmapd_fix_signals(void)
+{
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+		struct sigaction sa;
+
+		if (sigaction(sig, NULL, &sa) != 0 || (sa.sa_flags & SA_ONSTACK) != 0)
+			continue;
+		if (!(sa.sa_flags & SA_SIGINFO) && (sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN))
+			continue;
+		sa.sa_flags |= SA_ONSTACK;
+		sigaction(sig, &sa, NULL);
+	}
+}

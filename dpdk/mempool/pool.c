@@ -1,0 +1,102 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_memory.h>
+
+#include "pool.h"
+
+int netmapd_pool_create(const char *name, unsigned int n, unsigned int cache, uint16_t data_room, int socket,
+			struct rte_mempool **pool)
+{
+	*pool = rte_pktmbuf_pool_create(name, n, cache, 0, data_room, socket);
+	return *pool == NULL ? -rte_errno : 0;
+}
+
+int netmapd_pool_create_extbuf(const char *name, unsigned int n, unsigned int cache, uint16_t elt, int socket, void *base,
+			       size_t page_len, unsigned int pages, struct rte_mempool **pool)
+{
+	struct rte_pktmbuf_extmem *ext = calloc(pages, sizeof(*ext));
+	int rc = 0;
+
+	if (ext == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < pages; i++) {
+		ext[i].buf_ptr = (char *)base + i * page_len;
+		ext[i].buf_iova = rte_mem_virt2iova(ext[i].buf_ptr);
+		ext[i].buf_len = page_len;
+		ext[i].elt_size = elt;
+	}
+	*pool = rte_pktmbuf_pool_create_extbuf(name, n, cache, 0, elt, socket, ext, pages);
+	if (*pool == NULL)
+		rc = -rte_errno;
+	free(ext);
+	return rc;
+}
+
+struct fill {
+	const void *frame;
+	unsigned int len;
+};
+
+static void fill_one(struct rte_mempool *mp, void *opaque, void *obj, unsigned int i)
+{
+	const struct fill *f = opaque;
+	struct rte_mbuf *m = obj;
+
+	(void)mp;
+	(void)i;
+	memcpy((char *)m->buf_addr + RTE_PKTMBUF_HEADROOM, f->frame, f->len);
+}
+
+void netmapd_pool_fill(struct rte_mempool *pool, const void *frame, unsigned int len)
+{
+	struct fill f = {.frame = frame, .len = len};
+
+	rte_mempool_obj_iter(pool, fill_one, &f);
+}
+
+static void addr_one(struct rte_mempool *mp, void *opaque, void *obj, unsigned int i)
+{
+	(void)mp;
+	((uintptr_t *)opaque)[i] = (uintptr_t)((struct rte_mbuf *)obj)->buf_addr + RTE_PKTMBUF_HEADROOM;
+}
+
+void netmapd_pool_addrs(struct rte_mempool *pool, uintptr_t *addrs)
+{
+	rte_mempool_obj_iter(pool, addr_one, addrs);
+}
+
+static void drop_one(struct rte_mempool *mp, void *opaque, void *obj, unsigned int i)
+{
+	struct rte_mbuf *m = obj;
+
+	(void)mp;
+	(void)opaque;
+	(void)i;
+	m->buf_addr = (char *)m->buf_addr - RTE_PKTMBUF_HEADROOM;
+	m->buf_iova -= RTE_PKTMBUF_HEADROOM;
+	m->buf_len += RTE_PKTMBUF_HEADROOM;
+}
+
+// Drivers put a frame at buf_addr plus the compiled-in headroom. Moving every buf_addr back by the headroom makes the data
+// start at the element itself and leaves the whole element to it, as netmap wants; the driver's headroom then lies in
+// the element before, which nobody may write through a prepend.
+void netmapd_pool_drop_headroom(struct rte_mempool *pool)
+{
+	struct rte_pktmbuf_pool_private *priv = rte_mempool_get_priv(pool);
+
+	rte_mempool_obj_iter(pool, drop_one, NULL);
+	priv->mbuf_data_room_size += RTE_PKTMBUF_HEADROOM;
+}
+
+int netmapd_extmem_register(void *base, size_t len, size_t page)
+{
+	return rte_extmem_register(base, len, NULL, 0, page) < 0 ? -rte_errno : 0;
+}
+
+int netmapd_extmem_unregister(void *base, size_t len)
+{
+	return rte_extmem_unregister(base, len) < 0 ? -rte_errno : 0;
+}
