@@ -149,11 +149,22 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		k.stale = false
 	}
 	var err error
+	if p.dev != nil && len(p.descs) == 0 {
+		if err := p.dev.openForClients(ctx, p); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				_ = p.dev.closeForClients(ctx, p)
+			}
+		}()
+	}
 	if d.ifo, err = p.region.NewIf(p.id, len(p.tx)+len(p.rx)+2*hostRings); err != nil {
-		return nil, refuse("register", full, unix.ENOMEM, "%v", err)
+		err = refuse("register", full, unix.ENOMEM, "%v", err)
+		return nil, err
 	}
 	for i, k := range d.bound() {
-		if err := d.take(ctx, k); err != nil {
+		if err = d.take(ctx, k); err != nil {
 			for _, undo := range d.bound()[:i] {
 				_ = d.give(ctx, undo)
 			}
@@ -169,9 +180,6 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 	d.fillIf(head)
 	p.descs[d] = struct{}{}
 	g.descs++
-	if p.dev != nil {
-		p.dev.setUsers(len(p.descs))
-	}
 	p.reply(d, req, got)
 	return d, nil
 }
@@ -249,7 +257,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		}
 	}
 	if p.dev != nil && k.Dir() == abi.DirTx {
-		if err := p.dev.drain(ctx, p.lc); err != nil {
+		if err := p.dev.drain(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -261,7 +269,9 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		return fmt.Errorf("stop a ring of %s: %w", p.name, err)
 	}
 	if k.Dir() == abi.DirRx {
-		p.unread(k.Unread())
+		if err := p.bookUnread(ctx, k); err != nil {
+			return err
+		}
 	}
 	k.src = nil
 	k.Reset()
@@ -337,8 +347,8 @@ func (d *Desc) Close(ctx context.Context) error {
 		p.region.FreeExtra(d.ifo.View.LoadBufsHead())
 	}
 	p.region.FreeIf(d.ifo)
-	if p.dev != nil {
-		p.dev.setUsers(len(p.descs))
+	if p.dev != nil && len(p.descs) == 0 && first == nil {
+		first = p.dev.closeForClients(ctx, p)
 	}
 	if first == nil && p.ephemeral && len(p.descs) == 0 {
 		g.vanish(ctx, p)

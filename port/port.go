@@ -32,7 +32,8 @@ type port struct {
 	descs map[*Desc]struct{}
 	sw    *valeSwitch // attached to
 	vp    *vale.Port
-	dev   *device // KindInterface, KindDevice
+	dev   *device       // KindInterface, KindDevice
+	past  vale.Counters // from switches it was on before
 }
 
 // kring is one ring with what the control plane must know of it.
@@ -133,7 +134,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	st := g.portStats(p)
 	if p.dev != nil {
 		st.Device = p.dev.counters()
-		p.dev.close(ctx, p.lc)
+		p.dev.unplug()
 	}
 	delete(g.ports, p.name)
 	st.Gone = true
@@ -170,6 +171,32 @@ func (p *port) refreshWaiters() {
 	}
 	collect(p.tx, (*Desc).hasTx)
 	collect(p.rx, (*Desc).hasRx)
+}
+
+// bookUnread counts what the last user of an RX ring did not read as dropped.
+// Nobody delivers to the ring any more.
+func (p *port) bookUnread(ctx context.Context, k *kring) error {
+	return p.lc.Do(ctx, func() {
+		frames, bytes := k.Unread()
+		if p.vp != nil {
+			p.vp.Unread(frames, bytes)
+			return
+		}
+		b := &p.dev.books
+		frames = min(frames, b.Rx.Frames)
+		b.Rx.Frames -= frames
+		b.Rx.Bytes -= min(bytes, b.Rx.Bytes)
+		b.Drops[vale.Unread] += frames
+	})
+}
+
+// retire keeps the counters that a port had on a switch it left.
+func (p *port) retire() {
+	if p.vp != nil {
+		c := p.vp.Counters()
+		p.past.Add(&c)
+	}
+	p.sw, p.vp = nil, nil
 }
 
 // unpoll takes one TX ring off a poller, which knows ports only as a whole. It

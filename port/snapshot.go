@@ -37,8 +37,10 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 	live := g.sorted()
 	for _, p := range live {
 		c := &vale.Counters{}
+		*c = p.past
 		if p.vp != nil {
-			*c = p.vp.Settled()
+			settled := p.vp.Settled()
+			c.Add(&settled)
 		}
 		books[p] = c
 	}
@@ -49,7 +51,7 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 					p.sw.pollers[l].Share(p.vp, books[p])
 				}
 				if p.lc == l && p.dev != nil {
-					p.dev.share(books[p])
+					books[p].Add(&p.dev.books)
 				}
 			}
 		})
@@ -100,12 +102,13 @@ func (p *port) stats(c *vale.Counters) Stats {
 
 // portStats are the final counters of a port that no lcore polls any more.
 func (g *Registry) portStats(p *port) Stats {
-	c := vale.Counters{}
+	c := p.past
 	if p.vp != nil {
-		c = p.vp.Counters()
+		live := p.vp.Counters()
+		c.Add(&live)
 	}
 	if p.dev != nil {
-		p.dev.share(&c)
+		c.Add(&p.dev.books)
 	}
 	return p.stats(&c)
 }

@@ -82,13 +82,12 @@ func (g *Registry) createVALE(ctx context.Context, core name.Core, req *abi.Regi
 		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
 		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
 	}
-	region, fresh := g.regions[req.MemID], false
+	region := g.regions[req.MemID]
 	var err error
 	switch {
 	case req.MemID == abi.MemIDGlobal:
 		region, err = g.globalRegion()
 	case req.MemID == 0:
-		fresh = true
 		region, err = g.privateRegion(core.Name, shm.PortShape{
 			TxRings: uint32(s.tx), RxRings: uint32(s.rx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
 			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
@@ -101,7 +100,6 @@ func (g *Registry) createVALE(ctx context.Context, core name.Core, req *abi.Regi
 	if err != nil {
 		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
 	}
-	_ = fresh
 	p.ephemeral = true
 	sw := g.switches[core.Switch]
 	if sw == nil {
@@ -236,36 +234,40 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 	case len(p.descs) > 0:
 		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "pid %d has it open", p.anyUser())
 	}
-	err := g.joinSwitch(ctx, s, p, p.dev.sinks())
-	if err == nil {
-		if err = g.startDevice(ctx, p); err != nil {
-			g.leaveSwitch(ctx, p)
-			p.sw, p.vp = nil, nil
-		}
-	}
-	if err != nil {
+	if err := g.attachDevice(ctx, s, p); err != nil {
 		if p.ephemeral {
 			g.destroy(ctx, p)
 		}
-		return SwitchPort{}, refuse(op, portName, unix.ENOMEM, "%v", err)
+		return SwitchPort{}, refuse(op, portName, errnoOf(err), "%v", err)
 	}
 	return SwitchPort{Index: p.vp.Index(), Name: p.name}, nil
 }
 
-// startDevice makes the switch's poller take frames from the device's queues.
-func (g *Registry) startDevice(ctx context.Context, p *port) error {
-	pl, err := p.sw.poller(ctx, p.lc)
+// attachDevice opens the device and makes the switch's poller take frames from
+// its queues.
+func (g *Registry) attachDevice(ctx context.Context, s *valeSwitch, p *port) error {
+	if err := p.dev.use(p.lc); err != nil {
+		return err
+	}
+	err := g.joinSwitch(ctx, s, p, p.dev.sinks())
 	if err != nil {
+		p.dev.idle(p.lc)
 		return err
 	}
-	if err := p.dev.attach(ctx, p.lc); err != nil {
-		return err
+	pl, err := s.poller(ctx, p.lc)
+	if err == nil {
+		err = p.lc.Do(ctx, func() {
+			for i, src := range p.dev.sources() {
+				pl.Add(p.vp, i, src)
+			}
+		})
 	}
-	return p.lc.Do(ctx, func() {
-		for i, src := range p.dev.sources() {
-			pl.Add(p.vp, i, src)
-		}
-	})
+	if err != nil {
+		g.leaveSwitch(ctx, p)
+		p.retire()
+		p.dev.idle(p.lc)
+	}
+	return err
 }
 
 // Detach takes an interface or device port off its switch.
@@ -284,17 +286,14 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 	if err == nil {
 		err = p.lc.Do(ctx, func() { pl.Remove(p.vp) })
 	}
-	if err == nil {
-		err = p.dev.detach(ctx, p.lc)
-	}
 	if err != nil {
 		return fmt.Errorf("detach %s from %s: %w", portName, swName, err)
 	}
 	g.leaveSwitch(ctx, p)
+	p.retire()
+	p.dev.idle(p.lc)
 	if p.ephemeral {
 		g.destroy(ctx, p)
-		return nil
 	}
-	p.retire()
 	return nil
 }

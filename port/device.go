@@ -1,0 +1,318 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/dpdk/ethdev"
+	"github.com/netmapd/netmapd/lcore"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// device is the DPDK side of an interface or device port. A kernel interface is
+// driven only while somebody uses the port, so that the host has it otherwise;
+// other devices are plugged in as long as their port exists.
+type device struct {
+	log     *slog.Logger
+	ifname  string // kernel interface; "" for other devices
+	driver  string // in effect, or the one that will be tried first
+	choices []Driver
+	devargs string // other devices
+	queues  int
+	slots   int
+
+	nic  *ethdev.Device // nil while not driven
+	rx   []*rxQueue
+	tx   []*txQueue
+	drop *hostDrop
+	unit *deviceUnit // while clients have the port open
+
+	books vale.Counters // of frames between device and clients; the lcore's
+}
+
+// interfaceExists looks in the daemon's network namespace.
+func interfaceExists(ifname string) bool {
+	_, err := net.InterfaceByName(ifname)
+	return err == nil
+}
+
+// createInterface makes a port for a kernel interface (NC E.3).
+func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
+	const op = "create port"
+	if s.Ifname == "" {
+		s.Ifname = s.Name
+	}
+	ifi, err := net.InterfaceByName(s.Ifname)
+	if err != nil {
+		return nil, refuse(op, s.Name, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace", s.Ifname)
+	}
+	d := &device{log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
+	switch s.Driver {
+	case DriverAuto, "":
+		d.choices = []Driver{DriverAFXDP, DriverAFPacket}
+	case DriverAFXDP, DriverAFPacket:
+		d.choices = []Driver{s.Driver}
+	default:
+		return nil, refuse(op, s.Name, unix.EINVAL, "driver %q is not auto, af_xdp or af_packet", s.Driver)
+	}
+	d.driver = string(d.choices[0])
+	if size := int(g.cfg.Global.BufSize); ifi.MTU > size {
+		return nil, refuse(op, s.Name, unix.EINVAL, "its MTU of %d bytes does not fit the buffers of %d; lower it with ip link set %s mtu %d", ifi.MTU, size, s.Ifname, size)
+	}
+	return g.addDevicePort(s, KindInterface, d)
+}
+
+// createDevice makes a port for any other DPDK device.
+func (g *Registry) createDevice(_ context.Context, s Spec) (*port, error) {
+	if s.Devargs == "" {
+		return nil, refuse("create port", s.Name, unix.EINVAL, "a device port needs devargs, for example net_null0")
+	}
+	d := &device{log: g.log, devargs: s.Devargs, queues: max(s.Rings, 1), slots: s.Slots}
+	if err := d.open(); err != nil {
+		return nil, refuse("create port", s.Name, errnoOf(err), "%v", err)
+	}
+	p, err := g.addDevicePort(s, KindDevice, d)
+	if err != nil {
+		d.unplug()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
+	region, err := g.globalRegion()
+	if err != nil {
+		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
+	}
+	slots := uint32(d.slots)
+	if slots == 0 {
+		slots = 1024
+	}
+	p, err := g.newPort(s.Name, kind, region, shape{d.queues, d.queues, slots, slots})
+	if err != nil {
+		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
+	}
+	p.dev = d
+	g.ports[p.name] = p
+	return p, nil
+}
+
+func errnoOf(err error) unix.Errno {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EIO
+}
+
+// open plugs the device in and starts it. Of several drivers for an interface
+// the first that works is taken.
+func (d *device) open() error {
+	if d.nic != nil {
+		return nil
+	}
+	if d.ifname == "" {
+		return d.start(d.devargs)
+	}
+	var errs []error
+	for _, drv := range d.choices {
+		args, err := ethdev.InterfaceDevargs(string(drv), d.ifname, d.queues, d.slots)
+		if err == nil {
+			err = d.start(args)
+		}
+		if err == nil && drv == DriverAFPacket {
+			err = d.takeFromHost()
+		}
+		if err == nil {
+			d.driver = string(drv)
+			return nil
+		}
+		d.unplug()
+		errs = append(errs, fmt.Errorf("%s: %w", drv, err))
+	}
+	return fmt.Errorf("drive kernel interface %s: %w", d.ifname, errors.Join(errs...))
+}
+
+func (d *device) takeFromHost() error {
+	ifi, err := net.InterfaceByName(d.ifname)
+	if err != nil {
+		return err
+	}
+	d.drop, err = newHostDrop(ifi.Index)
+	return err
+}
+
+func (d *device) start(devargs string) (err error) {
+	if d.nic, err = ethdev.Attach(devargs); err != nil {
+		d.nic = nil
+		return err
+	}
+	if d.ifname == "" {
+		d.driver = d.nic.Info().Driver
+	}
+	q := uint16(d.queues)
+	err = d.nic.Configure(ethdev.Config{RxQueues: q, TxQueues: q, RxDesc: uint16(d.slots), TxDesc: uint16(d.slots), Promiscuous: true})
+	if err != nil {
+		return err
+	}
+	mtu, err := d.nic.MTU()
+	if err != nil {
+		return err
+	}
+	if err := d.nic.Start(); err != nil {
+		return err
+	}
+	for i := range q {
+		d.rx = append(d.rx, newRxQueue(d.nic, i))
+		d.tx = append(d.tx, newTxQueue(d.nic, i, int(mtu)))
+	}
+	return nil
+}
+
+// unplug undoes open. No lcore may be using the device.
+func (d *device) unplug() {
+	for i := range d.rx {
+		d.rx[i].free()
+		d.tx[i].free()
+	}
+	d.rx, d.tx = nil, nil
+	if d.drop != nil {
+		if err := d.drop.close(); err != nil {
+			d.log.Warn("give an interface back to the host stack", "interface", d.ifname, "err", err)
+		}
+		d.drop = nil
+	}
+	if d.nic != nil {
+		if err := d.nic.Close(); err != nil {
+			d.log.Error("unplug a device", "device", d.nic.Name(), "err", err)
+		}
+		d.nic = nil
+	}
+}
+
+// use opens the device and makes its sockets wake the lcore.
+func (d *device) use(l *lcore.Lcore) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	for _, fd := range d.nic.Sockets() {
+		if err := l.Watch(fd); err != nil {
+			d.idle(l)
+			return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
+		}
+	}
+	return nil
+}
+
+// idle ends a use: a kernel interface goes back to the host. No lcore may be
+// using the device.
+func (d *device) idle(l *lcore.Lcore) {
+	if d.nic == nil {
+		return
+	}
+	for _, fd := range d.nic.Sockets() {
+		_ = l.Unwatch(fd) // not watched if use failed half-way
+	}
+	if d.ifname != "" {
+		d.unplug()
+	}
+}
+
+// sources are the receive queues, for a switch.
+func (d *device) sources() []vale.Source {
+	var out []vale.Source
+	for _, q := range d.rx {
+		if len(d.nic.Sockets()) > 0 {
+			out = append(out, awakening{q})
+		} else {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// sinks are the transmit queues, for a switch.
+func (d *device) sinks() []vale.Sink {
+	var out []vale.Sink
+	for _, q := range d.tx {
+		out = append(out, q)
+	}
+	return out
+}
+
+// openForClients starts moving frames between the device and the port's rings.
+func (d *device) openForClients(ctx context.Context, p *port) error {
+	if err := d.use(p.lc); err != nil {
+		return refuse("register", p.name, errnoOf(err), "%v", err)
+	}
+	d.unit = newDeviceUnit(p)
+	if err := p.lc.Add(ctx, d.unit); err != nil {
+		d.unit = nil
+		d.idle(p.lc)
+		return err
+	}
+	return nil
+}
+
+// drain sends what clients published.
+func (d *device) drain(ctx context.Context, p *port) error {
+	u := d.unit
+	if u == nil {
+		return nil
+	}
+	return p.lc.Do(ctx, u.drain)
+}
+
+// closeForClients stops it. When the lcore does not answer, the device stays.
+func (d *device) closeForClients(ctx context.Context, p *port) error {
+	if d.unit == nil {
+		return nil
+	}
+	if err := p.lc.Remove(ctx, d.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+		return err
+	}
+	d.unit = nil
+	d.idle(p.lc)
+	return nil
+}
+
+// describe adds what only the device knows.
+func (d *device) describe(i *Info) {
+	if ifi, err := net.InterfaceByName(d.ifname); d.ifname != "" && err == nil {
+		i.MAC, i.MTU, i.LinkUp = ifi.HardwareAddr.String(), ifi.MTU, ifi.Flags&net.FlagRunning != 0
+		return
+	}
+	i.LinkUp = false
+	if d.nic == nil {
+		return
+	}
+	if mac, err := d.nic.MAC(); err == nil {
+		i.MAC = mac.String()
+	}
+	if mtu, err := d.nic.MTU(); err == nil {
+		i.MTU = int(mtu)
+	}
+	if l, err := d.nic.Link(); err == nil {
+		i.LinkUp = l.Up
+	}
+}
+
+// counters are the driver's own, since the device was plugged in.
+func (d *device) counters() map[string]uint64 {
+	if d.nic == nil {
+		return nil
+	}
+	s, err := d.nic.Stats()
+	if err != nil {
+		return nil
+	}
+	return map[string]uint64{
+		"rx_frames": s.Ipackets, "rx_bytes": s.Ibytes, "rx_missed": s.Imissed, "rx_errors": s.Ierrors, "rx_no_mbuf": s.RxNoMbuf,
+		"tx_frames": s.Opackets, "tx_bytes": s.Obytes, "tx_errors": s.Oerrors,
+	}
+}

@@ -1,0 +1,113 @@
+package port
+
+import (
+	"sync"
+
+	"github.com/netmapd/netmapd/dpdk/ethdev"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// burst is how many frames are asked of a device at a time.
+const burst = 256
+
+// rxQueue is a receive queue of a device as a source of frames. The frames lie
+// in mbufs, which go back at the next burst.
+type rxQueue struct {
+	nic   *ethdev.Device
+	id    uint16
+	batch *ethdev.RxBatch
+}
+
+func newRxQueue(nic *ethdev.Device, id uint16) *rxQueue {
+	return &rxQueue{nic: nic, id: id, batch: ethdev.NewRxBatch(burst)}
+}
+
+// Next takes a burst.
+func (q *rxQueue) Next(b *vale.Batch) int {
+	n := q.nic.RxBurst(q.id, q.batch)
+	b.Base = nil // offsets are addresses
+	for i := 0; i < n; {
+		first := b.N
+		for more := true; more && i < n; i++ {
+			b.Frags[b.N] = vale.Frag{Off: uint64(uintptr(q.batch.Addr(i))), Len: uint16(q.batch.Len(i))}
+			b.N++
+			more = q.batch.More(i)
+		}
+		slots := b.N - first
+		if slots > vale.MaxFrags {
+			b.N = first
+			b.Drop(vale.TooManyFragments, 1, 0)
+			continue
+		}
+		b.Frags[first].Slots = uint16(slots)
+		b.Multi = b.Multi || slots > 1
+	}
+	return n
+}
+
+// Done has nothing to give back: the next burst does.
+func (q *rxQueue) Done(*vale.Batch) {}
+
+func (q *rxQueue) free() { q.batch.Free() }
+
+// awakening is a receive queue whose lcore watches the device's sockets. They
+// are watched edge-triggered, and a frame that arrives after the last burst is
+// such an edge, so there is nothing to arm.
+type awakening struct{ *rxQueue }
+
+// Arm has nothing to do.
+func (awakening) Arm() bool { return true }
+
+// Disarm has nothing to do.
+func (awakening) Disarm() {}
+
+// txQueue is a transmit queue of a device as a sink. Frames are copied to mbufs
+// of the device.
+type txQueue struct {
+	nic   *ethdev.Device
+	id    uint16
+	mu    sync.Mutex // a switch may deliver from several lcores; one call a batch
+	batch *ethdev.TxBatch
+	most  uint32 // bytes of the longest frame
+}
+
+func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
+	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + 18}
+}
+
+// Deliver transmits the frames of the list until the device takes no more.
+func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, bytes uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var offered uint64
+	for _, first := range list {
+		frags := b.Frags[first:]
+		frags = frags[:frags[0].Slots]
+		var length uint32
+		for i := range frags {
+			length += uint32(frags[i].Len)
+		}
+		if length > q.most {
+			d[vale.RxBadLength]++
+			continue
+		}
+		for i := range frags {
+			q.batch.Add(b.Addr(int(first)+i), uint32(frags[i].Len), i < len(frags)-1)
+		}
+		offered++
+		bytes += uint64(length)
+	}
+	refused := q.batch.Refused()
+	frames = uint64(q.nic.TxBurst(q.id, q.batch))
+	if lost := offered - frames; lost > 0 {
+		d[vale.RingFull] += lost
+		bytes = bytes * frames / offered // the device does not tell which
+	}
+	if refused = q.batch.Refused() - refused; refused > 0 {
+		d[vale.RxBadLength] += refused
+		frames -= refused
+	}
+	return frames, bytes
+}
+
+func (q *txQueue) free() { q.batch.Free() }

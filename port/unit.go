@@ -1,0 +1,94 @@
+package port
+
+import (
+	"github.com/netmapd/netmapd/netmap/abi"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// deviceUnit moves frames between a device's queues and the rings of the
+// clients that have its port open: netmap without a switch.
+type deviceUnit struct {
+	queues []queuePair
+	silent bool
+}
+
+type queuePair struct {
+	rx, tx   *kring
+	receive  *vale.Link
+	transmit *vale.Link
+	arm      *vale.TxSource
+}
+
+func newDeviceUnit(p *port) *deviceUnit {
+	u := &deviceUnit{silent: len(p.dev.nic.Sockets()) == 0}
+	for i := range p.dev.rx {
+		src := vale.NewTxSource(p.tx[i].Ring)
+		u.queues = append(u.queues, queuePair{
+			rx: p.rx[i], tx: p.tx[i], arm: src,
+			receive:  vale.NewLink(p.dev.rx[i], vale.NewRxSink(p.rx[i].Ring), true, &p.dev.books),
+			transmit: vale.NewLink(src, p.dev.tx[i], false, &p.dev.books),
+		})
+	}
+	return u
+}
+
+// Poll moves one batch each way on every queue.
+func (u *deviceUnit) Poll() (n int) {
+	for i := range u.queues {
+		q := &u.queues[i]
+		// A full ring leaves frames in the device's queue, where they wait.
+		if q.rx.Bound() && q.rx.Release() > 0 {
+			n += q.receive.Turn(burst)
+		}
+		n += q.transmit.Turn(burst)
+	}
+	return n
+}
+
+// Arm asks clients for kicks: at new frames to send, and at slots released from
+// a full ring.
+func (u *deviceUnit) Arm() bool {
+	for i := range u.queues {
+		q := &u.queues[i]
+		if !q.tx.Arm() {
+			return false
+		}
+		if q.rx.Bound() && q.rx.Release() == 0 && !q.rx.Arm() {
+			return false
+		}
+	}
+	return true
+}
+
+// Disarm takes that back.
+func (u *deviceUnit) Disarm() {
+	for i := range u.queues {
+		u.queues[i].tx.Disarm()
+		u.queues[i].rx.Disarm()
+	}
+}
+
+// Silent says that the device has nothing to wake the lcore with.
+func (u *deviceUnit) Silent() bool { return u.silent }
+
+// Fail tells the clients that the port is gone.
+func (u *deviceUnit) Fail(error) {
+	for i := range u.queues {
+		u.queues[i].rx.Stop()
+		u.queues[i].tx.Stop()
+	}
+}
+
+// drain sends what is published, as far as the device takes it.
+func (u *deviceUnit) drain() {
+	for i := range u.queues {
+		q := &u.queues[i]
+		for moved := 0; moved < abi.ValeMaxSlots; {
+			n := q.transmit.Turn(burst)
+			if n == 0 {
+				break
+			}
+			moved += n
+		}
+	}
+}
