@@ -204,7 +204,7 @@ func Quiesce(ctx context.Context, lcores ...*Lcore) error {
 		asked[i] = c
 	}
 	for i, l := range lcores {
-		var err error = ErrStopped
+		err := ErrStopped
 		if asked[i] != nil {
 			err = l.await(ctx, asked[i])
 		}

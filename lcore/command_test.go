@@ -18,7 +18,12 @@ func TestCommandsRunOnTheLcoreBetweenPolls(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			l := start(t, Config{CPU: -1, Mode: mode})
 			polling := false // not atomic: only the lcore's thread touches it
-			u := &unit{poll: func() int { polling = true; defer func() { polling = false }(); return 1 }}
+			u := &unit{poll: func() int {
+				polling = true
+				_ = Cycles()
+				polling = false
+				return 1
+			}}
 			must(t, l.Add(deadline(t), u))
 			for range 100 {
 				must(t, l.Do(deadline(t), func() {

@@ -24,6 +24,9 @@
 // sees the other. Go's sync/atomic operations are sequentially consistent, so for the lcore's own
 // command queue they are the barrier; a unit whose mark lies in shared memory brings its own.
 //
+// A polling lcore occupies one of Go's processors (GOMAXPROCS), and a sleeping one needs a free one when
+// it wakes: leave at least two more than there are lcores.
+//
 // A unit that panics, also by touching memory that is gone, is taken off its lcore and told so;
 // the other units go on. Faults in C cannot be caught and end the process.
 package lcore

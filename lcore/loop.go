@@ -1,6 +1,9 @@
 package lcore
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"slices"
+)
 
 // loop iterates until the lcore is stopped or a unit panics; run enters it again then. One defer for
 // the whole loop instead of one per poll.
@@ -65,7 +68,7 @@ func (l *Lcore) recovered() {
 	}
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	u := l.units[l.current]
-	l.units = append(l.units[:l.current], l.units[l.current+1:]...)
+	l.units = slices.Delete(l.units, l.current, l.current+1)
 	l.current = noUnit
 	l.asleep.Store(false)
 	l.stats.Panics++

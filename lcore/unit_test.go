@@ -38,7 +38,7 @@ var faults = map[string]func(t *testing.T) (touch func()){
 	},
 	"panic": func(*testing.T) func() { return func() { panic("boom") } },
 	"panic(nil)": func(*testing.T) func() {
-		return func() { panic(nil) } //nolint:govet // what a careless unit may do
+		return func() { panic(nil) }
 	},
 }
 
