@@ -1,0 +1,34 @@
+# Short names for what the scripts do; README.md tells how to start.
+
+BIN ?= bin
+
+build: ## binaries in bin/
+	go build -o $(BIN)/ ./cmd/netmapd
+	CGO_ENABLED=0 go build -o $(BIN)/ ./cmd/nmctl
+
+demo: ## traffic through a switch, then between two network namespaces when root
+	scripts/demo
+
+test: ## everything that CI runs
+	scripts/test
+
+lint: ## golangci-lint
+	scripts/lint
+
+fmt: ## gofumpt
+	scripts/fmt
+
+generate: ## the Go code of api/proto
+	scripts/generate
+
+generate-check: ## fails when that code is stale
+	scripts/generate --check
+
+clean: ## removes bin/
+	rm -rf $(BIN)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test lint fmt generate generate-check clean help

@@ -1,0 +1,182 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+const module = "github.com/netmapd/netmapd/"
+
+// words are the packages that only describe things (memory layouts, port names, messages); they do nothing, so
+// everything that talks to a client may share them.
+var words = []string{"netmap/abi", "netmap/name", "netmap/wire", "netmap/rundir"}
+
+// anything stands for every line of layers but the commands.
+const anything = "*"
+
+// layers says which other lines the code of each folder may import; a folder without a line belongs to the nearest one
+// above it. Tests may import more. A folder that belongs to no line fails: give it one, and a reason.
+var layers = map[string]struct {
+	may []string
+	why string
+}{
+	"api":  {nil, "generated; the source of truth of the control API"},
+	"cmd":  {nil, "each command has its own line"},
+	"test": {[]string{anything}, "tests and their tools may look at everything"},
+
+	"cmd/netmapd": {[]string{"daemon"}, "flags and exit codes, nothing else"},
+	"cmd/nmctl":   {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
+
+	"configs":        {nil, "files, embedded"},
+	"daemon":         {[]string{anything}, "the composition root puts everything together"},
+	"daemon/config":  {append([]string{"configs"}, words...), "reads files and knows nothing that they configure"},
+	"daemon/control": {append([]string{"api", "switch", "port", "lcore", "shm"}, words...), "proto to domain and back; DPDK stays behind port"},
+	"daemon/attach":  {append([]string{"shm", "port"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
+	"daemon/metrics": {nil, "works on snapshots"},
+
+	"dpdk":  {nil, "bindings only: they know nothing of what is built on them"},
+	"port":  {append([]string{"dpdk", "switch", "shm", "ring", "lcore"}, words...), "the port kinds; their rings are poll units of an lcore"},
+	"lcore": {nil, "a runtime for any poll unit; DPDK registration is injected"},
+
+	"switch":     {[]string{"netmap/abi", "ring"}, "pure Go over ring views"},
+	"ring":       {[]string{"netmap/abi"}, "one ring as both sides see it: layout, sync block, checks"},
+	"ring/model": {nil, "a model must not share code with what it models"},
+	"shm":        {[]string{"netmap/abi", "ring"}, "regions; what moves in them is not its business"},
+
+	"netmap":        {append([]string{"ring"}, words...), "the Go client: no cgo, no DPDK, nothing of the daemon"},
+	"netmap/abi":    {nil, "frozen layouts"},
+	"netmap/name":   {[]string{"netmap/abi"}, "the name grammar"},
+	"netmap/wire":   {[]string{"netmap/abi"}, "the messages of the attach socket"},
+	"netmap/rundir": {nil, "where the sockets are"},
+}
+
+// foreign says which folders may import a module of somebody else, where that matters; tests are held to it too.
+var foreign = map[string]struct {
+	only []string
+	why  string
+}{
+	"github.com/spf13/viper": {[]string{"daemon/config"}, "the rest of the program sees typed, checked configuration"},
+	"github.com/spf13/cobra": {[]string{"cmd"}, "command lines are the business of commands"},
+	"google.golang.org/grpc": {[]string{"api", "daemon", "cmd", "test"}, "the data path knows no RPC"},
+}
+
+// layer finds the line of layers for a folder.
+func layer(folder string) (name string, ok bool) {
+	for f := folder; f != "."; f = path.Dir(f) {
+		if _, ok := layers[f]; ok {
+			return f, true
+		}
+	}
+	return "", false
+}
+
+// under tells whether a folder is one of roots or lies below one.
+func under(folder string, roots ...string) bool {
+	return slices.ContainsFunc(roots, func(r string) bool {
+		return folder == r || strings.HasPrefix(folder, r+"/")
+	})
+}
+
+// layering checks the direct imports of every file against layers and foreign.
+func layering(t tree) (broken []string) {
+	for _, f := range t.goFiles() {
+		folder := path.Dir(f.path)
+		name, known := layer(folder)
+		if !known {
+			broken = append(broken, fmt.Sprintf("%s: folder %s has no line in layers", f.path, folder))
+			continue
+		}
+		for _, imp := range f.imports {
+			if m, rule := foreignRule(imp); rule && !under(folder, foreign[m].only...) {
+				broken = append(broken, fmt.Sprintf("%s imports %s, only for %v: %s", f.path, imp, foreign[m].only, foreign[m].why))
+			}
+			ours, own := strings.CutPrefix(imp, module)
+			if own && !f.isTest() && !allowed(ours, name) {
+				l := layers[name]
+				broken = append(broken, fmt.Sprintf("%s imports %s, may import %q: %s", f.path, ours, l.may, l.why))
+			}
+		}
+	}
+	return broken
+}
+
+// allowed tells whether a folder may be imported by the folders of the line name.
+func allowed(folder, name string) bool {
+	target, _ := layer(folder)
+	may := layers[name].may
+	return target == name || slices.Contains(may, target) || slices.Contains(may, anything) && !under(target, "cmd")
+}
+
+// foreignRule finds the line of foreign for an import.
+func foreignRule(imp string) (mod string, ok bool) {
+	for m := range foreign {
+		if under(imp, m) {
+			return m, true
+		}
+	}
+	return "", false
+}
+
+// reach tells for every folder of ours that the packages under root can reach by imports, and for "C", on which way.
+func reach(t tree, root string) map[string][]string {
+	imports := map[string][]string{}
+	for _, f := range t.goFiles() {
+		if f.isTest() {
+			continue
+		}
+		folder := path.Dir(f.path)
+		for _, imp := range f.imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok {
+				imports[folder] = append(imports[folder], ours)
+			} else if imp == "C" {
+				imports[folder] = append(imports[folder], "C")
+			}
+		}
+	}
+	ways := map[string][]string{}
+	var walk func(folder string, way []string)
+	walk = func(folder string, way []string) {
+		if ways[folder] != nil {
+			return
+		}
+		way = append(slices.Clone(way), folder)
+		ways[folder] = way
+		for _, next := range imports[folder] {
+			walk(next, way)
+		}
+	}
+	for folder := range imports {
+		if under(folder, root) {
+			walk(folder, nil)
+		}
+	}
+	return ways
+}
+
+// pure are the folders that must be free of cgo, and so of DPDK, through everything that they import.
+var pure = map[string]string{
+	"switch":    "the switch is pure Go over ring views",
+	"netmap":    "programs that import the client must not need a C compiler",
+	"cmd/nmctl": "nmctl is built with CGO_ENABLED=0",
+	"lcore":     "DPDK registration is injected",
+	"shm":       "regions know nothing of DPDK",
+}
+
+func purity(t tree) (broken []string) {
+	for root, why := range pure {
+		for _, f := range t.goFiles() {
+			isDPDK := func(imp string) bool { return under(imp, module+"dpdk") }
+			if f.isTest() && under(f.path, root) && slices.ContainsFunc(f.imports, isDPDK) {
+				broken = append(broken, fmt.Sprintf("%s imports DPDK: %s", f.path, why))
+			}
+		}
+		for folder, way := range reach(t, root) {
+			if folder == "C" || under(folder, "dpdk") {
+				broken = append(broken, fmt.Sprintf("%s: %s", strings.Join(way, " -> "), why))
+			}
+		}
+	}
+	return broken
+}
