@@ -1,0 +1,127 @@
+// Package config is the configuration of netmapd: typed, versioned, and refused
+// as a whole, with every problem at once, before anything is touched.
+//
+// The structs below are the schema. Their tags name the keys and limit the
+// values; configs/default.yaml holds the defaults and the text for people. So a
+// new key is one field with its tags, and one commented line in that file; its
+// flag and its environment variable follow from both.
+//
+// Layers, weakest first: the embedded default, the file, the environment
+// (NETMAPD_LOG_LEVEL for log.level), flags (--log-level). Lists of sections come
+// from the file only.
+//
+// Version history: 1, the first.
+package config
+
+import "time"
+
+// Version is the version of the schema that this package reads.
+const Version = 1
+
+// What the keys with a choice can say.
+const (
+	ModeAdaptive = "adaptive" // Lcore.Mode: sleeps when idle
+	ModePoll     = "poll"     // Lcore.Mode: never sleeps
+
+	Auto    = "auto"    // DPDK.Hugepages, Interfaces.Open, drivers: what works
+	Never   = "never"   // DPDK.Hugepages, Interfaces.Open
+	Require = "require" // DPDK.Hugepages: fail without
+
+	KindInterface = "interface" // Port.Kind: a kernel interface
+	KindDevice    = "device"    // Port.Kind: a DPDK virtual device
+
+	DriverAFXDP    = "af_xdp"    // drivers for kernel interfaces
+	DriverAFPacket = "af_packet" // drivers for kernel interfaces
+)
+
+// Config is the configuration as it holds after all layers.
+//
+// Tags: oneof and range limit a value; required and default (for the elements
+// of lists, which the embedded default cannot give) say what happens without it.
+type Config struct {
+	Version    int        `mapstructure:"version"`
+	RuntimeDir string     `mapstructure:"runtime-dir"` // for rundir.Resolve, which knows what "" means
+	Log        Log        `mapstructure:"log"`
+	Lcores     []Lcore    `mapstructure:"lcores"` // see ResolveLcores for what none means
+	DPDK       DPDK       `mapstructure:"dpdk"`
+	Interfaces Interfaces `mapstructure:"interfaces"`
+	Memory     Memory     `mapstructure:"memory"`
+	Ports      []Port     `mapstructure:"ports"`
+	Switches   []Switch   `mapstructure:"switches"`
+	Limits     Limits     `mapstructure:"limits"`
+
+	origins origins
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `mapstructure:"level" oneof:"debug info warn error"`
+	Format string `mapstructure:"format" oneof:"text json"`
+}
+
+// Lcore is a thread that moves packets.
+type Lcore struct {
+	CPU  int           `mapstructure:"cpu" range:"0..4095" required:"true"`
+	Mode string        `mapstructure:"mode" oneof:"adaptive poll" default:"adaptive"`
+	Spin time.Duration `mapstructure:"spin" range:"0s..1s" default:"50us"` // polling without work before sleeping
+}
+
+// DPDK says what of the machine DPDK may use.
+type DPDK struct {
+	Hugepages string   `mapstructure:"hugepages" oneof:"auto never require"`
+	MemoryMB  int      `mapstructure:"memory-mb" range:"64..1048576"` // for DPDK's own pools
+	PCI       bool     `mapstructure:"pci"`                           // whether it looks for PCI devices
+	ExtraArgs []string `mapstructure:"extra-args"`                    // EAL arguments behind the planned ones
+}
+
+// Interfaces says what happens when a program opens netmap:NAME and NAME is a
+// kernel interface that is no configured port (NC E.3).
+type Interfaces struct {
+	Open   string   `mapstructure:"open" oneof:"auto never"`
+	Allow  []string `mapstructure:"allow"` // patterns of path.Match; none means nothing may be opened
+	Driver string   `mapstructure:"driver" oneof:"auto af_xdp af_packet"`
+}
+
+// Memory describes the regions.
+type Memory struct {
+	Global Region `mapstructure:"global"` // the region with memory id 1 (NC A.11)
+}
+
+// Region is the geometry of a region, with the limits of NC A.10.
+type Region struct {
+	IfNum    int `mapstructure:"if-num" range:"10..10000"`
+	RingNum  int `mapstructure:"ring-num" range:"2..1024"`
+	RingSize int `mapstructure:"ring-size" range:"256..131072"` // bytes
+	BufNum   int `mapstructure:"buf-num" range:"4..1000000"`
+	BufSize  int `mapstructure:"buf-size" range:"64..65536"` // bytes
+}
+
+// Port is a port that exists from the start.
+type Port struct {
+	Name    string `mapstructure:"name" required:"true"` // programs open netmap:NAME
+	Kind    string `mapstructure:"kind" oneof:"interface device" required:"true"`
+	Ifname  string `mapstructure:"ifname"` // KindInterface; never empty after Load
+	Driver  string `mapstructure:"driver" oneof:"auto af_xdp af_packet" default:"auto"`
+	Devargs string `mapstructure:"devargs"`                               // KindDevice: "net_null0,size=60"
+	Rings   int    `mapstructure:"rings" range:"1..64" default:"1"`       // per direction
+	Slots   int    `mapstructure:"slots" range:"16..8176" default:"1024"` // per ring
+}
+
+// Switch is a switch that exists from the start.
+type Switch struct {
+	Name  string   `mapstructure:"name" required:"true"`
+	Ports []string `mapstructure:"ports"` // names of configured ports or of kernel interfaces
+}
+
+// Limits bound what clients can take.
+type Limits struct {
+	DescriptorsPerUID int           `mapstructure:"descriptors-per-uid" range:"1..1000000"`
+	SessionsPerUID    int           `mapstructure:"sessions-per-uid" range:"1..1000000"`
+	Sessions          int           `mapstructure:"sessions" range:"1..1000000"`
+	ControlTimeout    time.Duration `mapstructure:"control-timeout" range:"10ms..10m"` // a control operation waiting for an lcore
+}
+
+// Where says where the value of a key was set, for messages about it:
+// "netmapd.yaml:12", "NETMAPD_LOG_LEVEL", "--log-level" or "the default". Keys
+// are written as in messages: "log.level", "ports[1].driver".
+func (c *Config) Where(key string) string { return c.origins.of(key).String() }

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Facts are what a configuration needs to know of the machine.
+type Facts struct {
+	CPUs          []int // those that this process may run on, ascending
+	FreeHugepages int   // of all sizes and nodes
+}
+
+// ReadFacts looks at this machine.
+func ReadFacts() (Facts, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return Facts{}, fmt.Errorf("asking for the CPUs this process may run on: %w", err)
+	}
+	var f Facts
+	for cpu := 0; len(f.CPUs) < set.Count(); cpu++ {
+		if set.IsSet(cpu) {
+			f.CPUs = append(f.CPUs, cpu)
+		}
+	}
+	files, err := filepath.Glob("/sys/kernel/mm/hugepages/hugepages-*/free_hugepages")
+	if err != nil {
+		return Facts{}, err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file) //nolint:gosec // a name of the kernel's
+		if err != nil {
+			return Facts{}, fmt.Errorf("counting free hugepages: %w", err)
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(data)))
+		if err != nil {
+			return Facts{}, fmt.Errorf("counting free hugepages in %s: %w", file, err)
+		}
+		f.FreeHugepages += n
+	}
+	return f, nil
+}
+
+// Validate says whether this configuration can run on a machine. The error is
+// an [*Error] with every problem.
+func (c *Config) Validate(f Facts) error {
+	var p problems
+	k := &checker{c, &p}
+	for i, l := range c.Lcores {
+		if !slices.Contains(f.CPUs, l.CPU) {
+			k.report(fmt.Sprintf("lcores[%d].cpu", i), "this process cannot run on CPU %d; it may use %s", l.CPU, ranges(f.CPUs))
+		}
+	}
+	if c.DPDK.Hugepages == Require && f.FreeHugepages == 0 {
+		k.report("dpdk.hugepages", "required, and no hugepage is free; write a number to /proc/sys/vm/nr_hugepages or use auto")
+	}
+	return p.err()
+}
+
+// ResolveLcores returns the lcores to run: the configured ones, or else one,
+// adaptive, on the highest CPU of f, where the machine's own work is least
+// likely to be. It is nil if f has no CPU.
+func (c *Config) ResolveLcores(f Facts) []Lcore {
+	if len(c.Lcores) > 0 || len(f.CPUs) == 0 {
+		return c.Lcores
+	}
+	return []Lcore{{CPU: slices.Max(f.CPUs), Mode: ModeAdaptive, Spin: defaultSpin}}
+}
+
+var defaultSpin = func() time.Duration {
+	lcores := schema.child("lcores")
+	v, _ := lcores.child("spin").parse(lcores.child("spin").fallback)
+	d, _ := v.(time.Duration)
+	return d
+}()
+
+// ranges writes ascending numbers as Linux does: "0-3,8".
+func ranges(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(numbers[i])
+		if j > i {
+			part += "-" + strconv.Itoa(numbers[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
