@@ -22,8 +22,8 @@ type Config struct {
 	Global shm.Params // the region that NIC-like ports share
 
 	// May a client that registers netmap:IFNAME create a port for a kernel
-	// interface that is not configured (NC E.3)? Allow are shell patterns for
-	// the names it may be done for; empty means all.
+	// interface that is not configured (NC E.3)? Allow are the patterns, as of
+	// path.Match, of the names it may be done for; none means nothing.
 	OpenInterfaces bool
 	Allow          []string
 	Driver         Driver
@@ -51,6 +51,7 @@ type Registry struct {
 	nextSess uint32
 	closed   bool
 	sweep    map[uint32]bool // orphans of the global region at the last look
+	untidy   bool            // clients left the global region since then
 }
 
 // NewRegistry makes an empty registry over running lcores (at least one).
@@ -201,9 +202,6 @@ func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string)
 }
 
 func (g *Registry) allowed(ifname string) bool {
-	if len(g.cfg.Allow) == 0 {
-		return true
-	}
 	for _, pattern := range g.cfg.Allow {
 		if ok, err := path.Match(pattern, ifname); ok && err == nil {
 			return true
@@ -287,7 +285,8 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 func (g *Registry) Tend(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if r := g.regions[abi.MemIDGlobal]; r != nil {
+	if r := g.regions[abi.MemIDGlobal]; r != nil && (g.untidy || len(g.sweep) > 0) {
+		g.untidy = false
 		var n int
 		if g.sweep, n = r.Sweep(g.sweep); n > 0 {
 			g.log.Info("orphaned buffers reclaimed", "region", r.Name(), "buffers", n)

@@ -30,6 +30,7 @@ import (
 type Limits struct {
 	Sessions    int // per uid
 	Descriptors int // per uid, bound or not
+	AllSessions int // of all uids together
 }
 
 // Server is the attach server.
@@ -150,6 +151,9 @@ func descriptorsOf(u *usage) *int { return &u.descriptors }
 
 // newSession opens a session under an unguessable token.
 func (s *Server) newSession(who port.Caller) (*port.Session, uint64, error) {
+	if n := s.Sessions(); s.limits.AllSessions > 0 && n >= s.limits.AllSessions {
+		return nil, 0, fmt.Errorf("%d processes have sessions, the configured limit: %w", n, unix.EMFILE)
+	}
 	if err := s.count(who.UID, "session", s.limits.Sessions, sessionsOf); err != nil {
 		return nil, 0, err
 	}

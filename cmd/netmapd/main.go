@@ -1,0 +1,94 @@
+// Command netmapd is the daemon: flags and exit codes, nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/daemon"
+	"github.com/netmapd/netmapd/daemon/config"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1 // could not start, or a part failed
+	exitUsage   = 2 // wrong flags or configuration; nothing was touched
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := pflag.NewFlagSet("netmapd", pflag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("config", "", "configuration file (YAML); without one the embedded default holds")
+	check := flags.Bool("check", false, "read the configuration, say what is wrong with it, and exit")
+	version := flags.Bool("version", false, "print the version and exit")
+	if err := config.AddFlags(flags); err != nil {
+		fmt.Fprintln(stderr, "netmapd:", err)
+		return exitFailure
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintln(stderr, "netmapd:", err)
+		return exitUsage
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "netmapd: unexpected argument %q; netmapd takes flags only\n", flags.Arg(0))
+		return exitUsage
+	case *version:
+		fmt.Fprintln(stdout, "netmapd", daemon.Version)
+		return exitOK
+	}
+	cfg, err := config.Load(*file, flags)
+	if err != nil {
+		fmt.Fprintln(stderr, "netmapd:", err)
+		return exitUsage
+	}
+	if *check {
+		fmt.Fprintln(stdout, "netmapd: the configuration is fine")
+		return exitOK
+	}
+	return serve(cfg, stderr)
+}
+
+func serve(cfg *config.Config, stderr io.Writer) int {
+	log := newLogger(cfg.Log, stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	d, err := daemon.Start(cfg, log)
+	if err != nil {
+		log.Error("netmapd does not start", "err", err)
+		return exitFailure
+	}
+	err = d.Run(ctx)
+	if err != nil {
+		log.Error("netmapd stops", "err", err)
+	} else {
+		log.Info("netmapd stops")
+	}
+	d.Stop()
+	if err != nil {
+		return exitFailure
+	}
+	return exitOK
+}
+
+func newLogger(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // the configuration allows known levels only
+	opt := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}

@@ -1,0 +1,341 @@
+// Package daemon is the composition root of netmapd: it turns a configuration
+// into a running dataplane, starting the parts in order and stopping them in the
+// opposite order.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/daemon/attach"
+	"github.com/netmapd/netmapd/daemon/config"
+	"github.com/netmapd/netmapd/daemon/control"
+	"github.com/netmapd/netmapd/dpdk/eal"
+	dpdklcore "github.com/netmapd/netmapd/dpdk/lcore"
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/rundir"
+	"github.com/netmapd/netmapd/port"
+	"github.com/netmapd/netmapd/shm"
+)
+
+// tendInterval is how often the registry tidies up.
+const tendInterval = 5 * time.Second
+
+// stopTimeout bounds each part's stop.
+const stopTimeout = 5 * time.Second
+
+// Daemon is a running netmapd.
+type Daemon struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	started time.Time
+	dir     string
+	ealArgs []string
+	notes   []string
+
+	lcores  []*lcore.Lcore
+	reg     *port.Registry
+	tickets *attach.Tickets
+	attach  *attach.Server
+	control *control.Server
+
+	failed chan error // a server ended by itself
+	undo   []func()   // in the order of starting
+}
+
+// Start brings everything up. When a step fails, those before are undone.
+func Start(cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			d.Stop()
+		}
+	}()
+	facts, err := config.ReadFacts()
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.Validate(facts); err != nil {
+		return nil, err
+	}
+	lcores := cfg.ResolveLcores(facts)
+	if err := d.openRuntimeDir(); err != nil {
+		return nil, err
+	}
+	housekeeping := keepOff(facts.CPUs, lcores, log)
+	if err := d.startEAL(housekeeping); err != nil {
+		return nil, err
+	}
+	if err := d.startLcores(lcores); err != nil {
+		return nil, err
+	}
+	if err := d.startRegistry(); err != nil {
+		return nil, err
+	}
+	if err := d.serve(); err != nil {
+		return nil, err
+	}
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // nothing to do when systemd is not there
+	return d, nil
+}
+
+// Run waits until ctx ends or a server fails.
+func (d *Daemon) Run(ctx context.Context) error {
+	tick := time.NewTicker(tendInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-d.failed:
+			return err
+		case now := <-tick.C:
+			d.reg.Tend(now)
+		}
+	}
+}
+
+// Stop takes everything down, last started first.
+func (d *Daemon) Stop() {
+	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		d.undo[i]()
+	}
+	d.undo = nil
+}
+
+func (d *Daemon) onStop(fn func()) { d.undo = append(d.undo, fn) }
+
+// stopContext bounds one step of stopping.
+func stopContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), stopTimeout)
+}
+
+// openRuntimeDir makes the directory of the sockets and locks it: a second
+// daemon would take the first one's sockets away.
+func (d *Daemon) openRuntimeDir() (err error) {
+	if d.dir, err = rundir.Resolve(d.cfg.RuntimeDir); err != nil {
+		return err
+	}
+	if err := rundir.Create(d.dir); err != nil {
+		return err
+	}
+	path := filepath.Join(d.dir, "netmapd.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("lock the runtime directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("lock the runtime directory: another netmapd runs in %s (%w); stop it, or give this one another directory with --runtime-dir", d.dir, err)
+	}
+	d.onStop(func() { _ = f.Close() })
+	return nil
+}
+
+// keepOff moves all threads of the process off the CPUs of the lcores, as far as
+// there are others, and returns a CPU for EAL's own thread. Threads that start
+// later inherit it; lcores pin themselves.
+func keepOff(cpus []int, lcores []config.Lcore, log *slog.Logger) (housekeeping int) {
+	var set unix.CPUSet
+	taken := map[int]bool{}
+	for _, l := range lcores {
+		taken[l.CPU] = true
+	}
+	housekeeping = -1
+	for _, cpu := range cpus {
+		if !taken[cpu] {
+			set.Set(cpu)
+			if housekeeping < 0 {
+				housekeeping = cpu
+			}
+		}
+	}
+	if housekeeping < 0 {
+		log.Warn("every CPU has an lcore: the daemon's other threads share them")
+		return cpus[0]
+	}
+	// A lcore holds a thread of the scheduler for good.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(lcores)+2))
+	tasks, err := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		var tid int
+		if _, serr := fmt.Sscanf(t.Name(), "%d", &tid); serr == nil {
+			err = errors.Join(err, unix.SchedSetaffinity(tid, &set))
+		}
+	}
+	if err != nil {
+		log.Warn("keep the daemon's threads off the CPUs of the lcores", "err", err)
+	}
+	return housekeeping
+}
+
+func (d *Daemon) startEAL(cpu int) error {
+	huge := map[string]eal.Huge{config.Auto: eal.HugeAuto, config.Never: eal.HugeNever, config.Require: eal.HugeAlways}
+	opt := eal.Options{
+		Huge: huge[d.cfg.DPDK.Hugepages], MemMB: d.cfg.DPDK.MemoryMB, CPU: cpu,
+		PCI: d.cfg.DPDK.PCI, Extra: d.cfg.DPDK.ExtraArgs,
+	}
+	d.ealArgs, d.notes = eal.PlanArgs(eal.Probe(), opt)
+	for _, n := range d.notes {
+		d.log.Info("doing without", "note", n)
+	}
+	dpdkLog := d.log.With("from", "dpdk")
+	eal.SetLog(func(level eal.Level, line string) {
+		// DPDK calls nearly everything it says "info"; it is debugging to us.
+		l := level.Slog()
+		if l == slog.LevelInfo {
+			l = slog.LevelDebug
+		}
+		dpdkLog.Log(context.Background(), l, line)
+	})
+	if err := eal.Start(d.ealArgs); err != nil {
+		return fmt.Errorf("start DPDK: %w", err)
+	}
+	d.onStop(func() {
+		if err := eal.Stop(); err != nil {
+			d.log.Warn("stop DPDK", "err", err)
+		}
+	})
+	return nil
+}
+
+func (d *Daemon) startLcores(cfgs []config.Lcore) error {
+	d.onStop(func() {
+		for _, l := range d.lcores {
+			ctx, cancel := stopContext()
+			if err := l.Stop(ctx); err != nil {
+				d.log.Error("stop an lcore", "lcore", l.ID(), "err", err)
+			}
+			cancel()
+		}
+	})
+	for i, c := range cfgs {
+		var mode lcore.Mode
+		if err := mode.UnmarshalText([]byte(c.Mode)); err != nil {
+			return err
+		}
+		l, err := lcore.Start(lcore.Config{
+			ID: i, CPU: c.CPU, Mode: mode, Spin: c.Spin, CommandTimeout: d.cfg.Limits.ControlTimeout, Logger: d.log,
+			Register: func() (func(), error) {
+				_, err := dpdklcore.Register()
+				return dpdklcore.Unregister, err
+			},
+			OnStuck: func(l *lcore.Lcore, hint string) {
+				d.log.Error("an lcore makes no progress: its ports stand still", "lcore", l.ID(), "thread", hint)
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("start lcore %d: %w", i, err)
+		}
+		d.lcores = append(d.lcores, l)
+	}
+	return nil
+}
+
+// startRegistry makes the registry and the configured ports and switches.
+func (d *Daemon) startRegistry() error {
+	m := d.cfg.Memory.Global
+	global := shm.GlobalParams()
+	global.IfNum, global.RingNum, global.BufNum = uint32(m.IfNum), uint32(m.RingNum), uint32(m.BufNum)
+	global.RingSize, global.BufSize = uint32(m.RingSize), uint32(m.BufSize)
+	d.reg = port.NewRegistry(port.Config{
+		Global: global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
+		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
+	}, d.lcores, d.log)
+	d.tickets = attach.NewTickets()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*stopTimeout)
+	defer cancel()
+	d.onStop(func() {
+		ctx, cancel := stopContext()
+		defer cancel()
+		d.reg.Close(ctx)
+	})
+	for i, p := range d.cfg.Ports {
+		_, err := d.reg.CreatePort(ctx, port.Spec{
+			Name: p.Name, Kind: port.Kind(p.Kind), Ifname: p.Ifname, Driver: port.Driver(p.Driver),
+			Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots,
+		})
+		if err != nil {
+			return fmt.Errorf("%s: ports[%d]: %w", d.cfg.Where(fmt.Sprintf("ports[%d].name", i)), i, err)
+		}
+	}
+	for i, s := range d.cfg.Switches {
+		where := func(err error) error {
+			return fmt.Errorf("%s: switches[%d]: %w", d.cfg.Where(fmt.Sprintf("switches[%d].name", i)), i, err)
+		}
+		if _, err := d.reg.CreateSwitch(ctx, s.Name); err != nil {
+			return where(err)
+		}
+		for _, p := range s.Ports {
+			if _, err := d.reg.Attach(ctx, s.Name, p); err != nil {
+				return where(err)
+			}
+		}
+	}
+	return nil
+}
+
+// serve opens the two sockets.
+func (d *Daemon) serve() error {
+	l := d.cfg.Limits
+	d.attach = attach.New(d.reg, d.tickets, attach.Limits{
+		Sessions: l.SessionsPerUID, Descriptors: l.DescriptorsPerUID, AllSessions: l.Sessions,
+	}, d.log)
+	d.control = control.NewServer(plane{d.reg, d}, d.log)
+	ln, err := listen("unixpacket", rundir.AttachSocket(d.dir))
+	if err != nil {
+		return err
+	}
+	d.onStop(func() {
+		_ = ln.Close()
+		d.attach.Stop()
+	})
+	go d.report("attach server", func() error { return d.attach.Serve(ln) })
+	cl, err := listen("unix", rundir.ControlSocket(d.dir))
+	if err != nil {
+		return err
+	}
+	d.onStop(func() {
+		ctx, cancel := stopContext()
+		defer cancel()
+		d.control.Stop(ctx)
+	})
+	go d.report("control server", func() error { return d.control.Serve(cl) })
+	d.log.Info("netmapd serves", "attach", rundir.AttachSocket(d.dir), "control", rundir.ControlSocket(d.dir))
+	return nil
+}
+
+// report runs a server; only an unexpected end is worth a word.
+func (d *Daemon) report(what string, serve func() error) {
+	if err := serve(); err != nil {
+		d.failed <- fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// listen makes a socket that only our uid can connect to. The runtime directory
+// is locked, so a socket that is there is a dead daemon's.
+func listen(network, path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove an old socket: %w", err)
+	}
+	ln, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = ln.Close()
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return ln, nil
+}
