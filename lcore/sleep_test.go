@@ -62,6 +62,57 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	}
 }
 
+// TestWorkThatArrivesWhileTheLcoreGoesToSleep hits the moments that the stress above meets by chance: a
+// neighbour armed before, or after, the mailbox brings the work. After that only silence.
+func TestWorkThatArrivesWhileTheLcoreGoesToSleep(t *testing.T) {
+	for name, neighbourFirst := range map[string]bool{"just before Arm": true, "between Arm and epoll_wait": false} {
+		t.Run(name+": a packet", func(t *testing.T) {
+			l := start(t, Config{CPU: -1, Spin: -1})
+			var m *mailbox
+			rounds := 100
+			neighbour := &unit{arm: func() bool {
+				if rounds > 0 && m != nil {
+					rounds--
+					m.post(t, 1)
+				}
+				return true
+			}}
+			if neighbourFirst {
+				must(t, l.Add(deadline(t), neighbour))
+			}
+			box := newMailbox(t, l)
+			if !neighbourFirst {
+				must(t, l.Add(deadline(t), neighbour))
+			}
+			must(t, l.Do(deadline(t), func() { m = box }))
+			eventually(t, "all packets taken", func() bool { return box.taken.Load() == 100 })
+		})
+	}
+	t.Run("a command", func(t *testing.T) {
+		l := start(t, Config{CPU: -1, Spin: -1})
+		given := make(chan *command, 1)
+		first := true
+		must(t, l.Add(deadline(t), &unit{arm: func() bool {
+			if !first {
+				return true
+			}
+			first = false
+			pushed := make(chan struct{})
+			go func() {
+				defer close(pushed)
+				c, err := l.submit(func() {}) // no kick: the lcore is not marked asleep yet
+				if err != nil {
+					t.Error(err)
+				}
+				given <- c
+			}()
+			<-pushed
+			return true
+		}}))
+		must(t, l.await(deadline(t), <-given))
+	})
+}
+
 func TestNoCommandIsOverslept(t *testing.T) {
 	l := start(t, Config{CPU: -1, Spin: -1})
 	must(t, l.Add(deadline(t), &unit{}))
