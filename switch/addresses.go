@@ -56,10 +56,12 @@ func (s *Switch) SetStatic(m MAC, p *Port) error {
 	if w&1 != 0 {
 		return fmt.Errorf("pin %v on switch %q: it is a group address; groups are flooded", m, s.name)
 	}
-	tab := s.emptyTable(len(s.tab.words))
-	tab.learn(entry(w, p.index, 0))
-	s.refill(tab, func(e uint64) bool { return e&macMask != w })
-	if tab.lookup(w) != entry(w, p.index, 0) {
+	// Into an empty table static addresses first: they may not lose their place.
+	tab, pin := s.emptyTable(len(s.tab.words)), entry(w, p.index, 0)
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && e&macMask != w })
+	tab.learn(pin)
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && e&macMask != w })
+	if tab.lookup(w) != pin {
 		return fmt.Errorf("pin %v on switch %q: other static addresses occupy its place in the table", m, s.name)
 	}
 	s.tab = tab
@@ -133,18 +135,16 @@ func (s *Switch) emptyTable(size int) *table {
 // keep accepts.
 func (s *Switch) rebuild(size int, keep func(e uint64) bool) {
 	tab := s.emptyTable(size)
-	s.refill(tab, keep)
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && keep(e) })
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && keep(e) })
 	s.tab = tab
 }
 
-// refill copies entries of the table to tab, static ones first: they may not
-// lose their place to others.
+// refill copies those entries of the table to tab that keep accepts.
 func (s *Switch) refill(tab *table, keep func(e uint64) bool) {
-	for _, static := range []bool{true, false} {
-		s.tab.each(func(e uint64) {
-			if (entryEpoch(e) == 0) == static && keep(e) {
-				tab.learn(e)
-			}
-		})
-	}
+	s.tab.each(func(e uint64) {
+		if keep(e) {
+			tab.learn(e)
+		}
+	})
 }

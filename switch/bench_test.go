@@ -33,12 +33,6 @@ func benchNet(tb testing.TB, n, size int, dst MAC, opt Options) *network {
 	return w
 }
 
-// advance publishes the next n slots as they are.
-func (r *clientRing) advance(n uint32) {
-	r.head = r.Advance(r.head, n)
-	r.publish()
-}
-
 // release gives back everything that was received.
 func (r *clientRing) release() {
 	_, r.head = r.Block().LoadDaemon()

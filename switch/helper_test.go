@@ -20,8 +20,9 @@ type client struct {
 // clientRing is one ring with both its sides.
 type clientRing struct {
 	*ring.Ring
-	head uint32
-	bufs abi.Bufs
+	head  uint32
+	bufs  abi.Bufs
+	first uint32 // the buffer that slot 0 has by right; those of the others follow
 }
 
 // shape is what a port is made of.
@@ -55,8 +56,7 @@ func newClient(t testing.TB, sh shape) *client {
 		v, err := rings.Ring(uint64(i)*stride, sh.slots)
 		must(err)
 		for k := range sh.slots {
-			v.Slots.Store(k, abi.MakeWord(next, 0, 0))
-			next++
+			v.Slots.Store(k, abi.MakeWord(next+k, 0, 0))
 		}
 		blk, err := blocks.SyncBlock(i)
 		must(err)
@@ -65,9 +65,10 @@ func newClient(t testing.TB, sh shape) *client {
 			dir, id = abi.DirTx, i
 			ix.HwTail = sh.slots - 1
 		}
-		r := &clientRing{bufs: c.bufs, Ring: ring.New(ring.Config{
+		r := &clientRing{bufs: c.bufs, first: next, Ring: ring.New(ring.Config{
 			Dir: dir, ID: id, Slots: v.Slots, Bufs: c.bufs, Block: blk, Indices: ix,
 		})}
+		next += sh.slots
 		r.SetBound(true)
 		if i < sh.tx {
 			c.tx = append(c.tx, r)
@@ -87,9 +88,9 @@ func (r *clientRing) free() uint32 {
 // put writes one slot at the client's head, without publishing it, and copies
 // data to its buffer as far as index and size allow.
 func (r *clientRing) put(data []byte, flags uint16) {
-	w := r.Slots().Load(r.head)
-	copy(r.bufs.Get(w.Idx()), data)
-	r.putWord(abi.MakeWord(w.Idx(), uint16(len(data)), flags))
+	idx := r.first + r.head
+	copy(r.bufs.Get(idx), data)
+	r.putWord(abi.MakeWord(idx, uint16(len(data)), flags))
 }
 
 func (r *clientRing) putWord(w abi.Word) {
@@ -117,19 +118,30 @@ type slot struct {
 	flags uint16
 }
 
-// read takes up to n slots and gives them back.
-func (r *clientRing) read(n int) (got []slot) {
-	for ; n > 0 && r.free() > 0; n-- {
-		w := r.Slots().Load(r.head)
+// peek looks at up to n slots that were received.
+func (r *clientRing) peek(n int) (got []slot) {
+	for k := range min(uint32(n), r.free()) {
+		w := r.Slots().Load(r.Advance(r.head, k))
 		var data string
 		if b := r.bufs.Get(w.Idx()); b != nil {
 			data = string(b[:w.Len()])
 		}
 		got = append(got, slot{data, w.Flags()})
-		r.head = r.Advance(r.head, 1)
 	}
-	r.publish()
 	return got
+}
+
+// read takes up to n slots and gives them back.
+func (r *clientRing) read(n int) []slot {
+	got := r.peek(n)
+	r.advance(uint32(len(got)))
+	return got
+}
+
+// advance releases the next n slots as they are.
+func (r *clientRing) advance(n uint32) {
+	r.head = r.Advance(r.head, n)
+	r.publish()
 }
 
 func (r *clientRing) readAll() []slot { return r.read(int(r.Num())) }
