@@ -74,9 +74,10 @@ func (c *Config) ResolveLcores(f Facts) []Lcore {
 	return []Lcore{{CPU: slices.Max(f.CPUs), Mode: ModeAdaptive, Spin: defaultSpin}}
 }
 
+// defaultSpin is the default of Lcore.Spin.
 var defaultSpin = func() time.Duration {
-	lcores := schema.child("lcores")
-	v, _ := lcores.child("spin").parse(lcores.child("spin").fallback)
+	n := schema.child("lcores").child("spin")
+	v, _ := n.parse(n.fallback)
 	d, _ := v.(time.Duration)
 	return d
 }()

@@ -14,7 +14,7 @@ func TestDecodeRefuses(t *testing.T) {
 		what, yaml string
 		want       []string
 	}{
-		{"unknown key", "version: 1\nlog:\n  levle: info\n", []string{`n.yaml:3: log.levle: unknown key; did you mean level?`}},
+		{"unknown key", "version: 1\nlog:\n  levell: info\n", []string{`n.yaml:3: log.levell: unknown key; did you mean level?`}},
 		{"unknown key of another case", "version: 1\nPorts: []\n", []string{`n.yaml:2: Ports: unknown key; did you mean ports?`}},
 		{"key in the wrong section", "version: 1\nmemory-mb: 5\n", []string{`n.yaml:2: memory-mb: unknown key; did you mean dpdk.memory-mb?`}},
 		{
@@ -68,10 +68,10 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 		{
 			"everything at once, in the order of lines",
-			"version: 1\nswitches:\n- name: br0\nlog:\n  levle: info\nlcores:\n- cpu: 0\n- cpu: 0\ndpdk:\n  pci: 1\n",
+			"version: 1\nswitches:\n- name: br0\nlog:\n  levell: info\nlcores:\n- cpu: 0\n- cpu: 0\ndpdk:\n  pci: 1\n",
 			[]string{
 				`n.yaml:3: switches[0].name: "br0": the name of a switch begins with "vale"; write for example vale0`,
-				`n.yaml:5: log.levle: unknown key; did you mean level?`,
+				`n.yaml:5: log.levell: unknown key; did you mean level?`,
 				`n.yaml:8: lcores[1].cpu: CPU 0 is taken by lcores[0]; a CPU runs one lcore`,
 				`n.yaml:10: dpdk.pci: expected true or false, found the number 1`,
 			},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -124,6 +125,8 @@ func (l *loader) accept(n *node, source, value string) bool {
 			return false
 		}
 	}
+	// Elements that the file gave to the list are gone.
+	maps.DeleteFunc(l.origins, func(key string, _ origin) bool { return parent(key) == n.path })
 	l.origins[n.path] = where
 	return true
 }

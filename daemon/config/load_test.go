@@ -194,7 +194,7 @@ func TestPrecedence(t *testing.T) {
 
 // A bad value is blamed on the layer it came from, and all layers are checked.
 func TestLoadRefuses(t *testing.T) {
-	file := write(t, "version: 1\nlog: {format: xml}\n")
+	file := write(t, "version: 1\nlog: {format: xml}\ninterfaces: {allow: [x, y]}\n")
 	t.Setenv("NETMAPD_DPDK_MEMORY_MB", "many")
 	t.Setenv("NETMAPD_INTERFACES_ALLOW", "a,b[")
 	_, err := Load(file, parseFlags(t, "--log-level=loud", "--limits-sessions=0"))

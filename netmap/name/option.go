@@ -1,6 +1,7 @@
 package name
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -195,8 +196,10 @@ func applyShare(s *Spec, v *values) error {
 	sc := &scanner{text: port}
 	core, err := sc.header()
 	if err != nil {
-		why := err.(*Error) //nolint:errorlint,forcetypeassert // header makes nothing else
-		return errorAt(why.Kind, v.spec, v.at["port"]+why.Pos, "option share: %s", why.Why)
+		if e, ok := errors.AsType[*Error](err); ok {
+			err = errorAt(e.Kind, v.spec, v.at["port"]+e.Pos, "option share: %s", e.Why)
+		}
+		return err
 	}
 	if !sc.end() {
 		return errorAt(Malformed, v.spec, v.at["port"]+sc.pos, "option share: expected the end of the port's name, found %s; rings and flags mean nothing here", sc.found())
