@@ -1,0 +1,61 @@
+// Command nmctl controls netmapd and talks to it as netmap programs do.
+//
+// The nouns (port, switch, stats, system) are clients of the gRPC API, each in
+// its own file: an options struct with the flags, and a run function that gets
+// the API's client and the printer. Exit status: 0 done, 1 failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// commands are all commands of nmctl, in the order of help.
+func commands(c *cli) []*cobra.Command {
+	return []*cobra.Command{
+		newPortCommand(c),
+		newSwitchCommand(c),
+		newStatsCommand(c),
+		newSystemCommand(c),
+		newVersionCommand(c),
+	}
+}
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "nmctl: %v\n", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitError
+}
