@@ -79,7 +79,6 @@ func (pl *Poller) resolve(v *view, s *source) {
 	self := uint16(s.port.index)
 	seen := entry(0, s.port.index, v.epoch)
 	lastSrc, lastDst, group := none, none, flood
-	var learned bool
 	var own uint64
 	n := 0
 	for k := range w.headers[:w.n] {
@@ -87,7 +86,7 @@ func (pl *Poller) resolve(v *view, s *source) {
 		if h.src != lastSrc {
 			lastSrc = h.src
 			if h.src&1 == 0 && v.tab.learn(h.src|seen) {
-				learned, lastDst = true, none
+				lastDst = none
 			}
 		}
 		if h.dst != lastDst {
@@ -114,7 +113,7 @@ func (pl *Poller) resolve(v *view, s *source) {
 	}
 	w.n = n
 	s.ctr.Drops[OwnAddress] += own
-	if learned && v.tab.crowded() {
+	if v.tab.crowded() {
 		pl.wantGrowth(v.tab)
 	}
 }

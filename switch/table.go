@@ -42,13 +42,13 @@ func entryEpoch(e uint64) uint64 { return e >> epochShift }
 // and gives it to the pollers; what is learned into the old one meanwhile is
 // learned again from the station's next frame.
 type table struct {
-	words  []uint64
-	shift  uint8
-	probe  int    // slots looked at for one address
-	seed   uint64 // odd and secret: a client cannot choose colliding addresses
-	compat bool   // the reference's hash and one slot per address
-	full   bool   // may not grow: the newcomer takes the place of another
+	words  []uint64  // a power of two of them
+	probe  int       // slots looked at for one address
+	seed   [2]uint64 // secret: a client cannot choose colliding addresses
+	compat bool      // the reference's hash and one slot per address
+	full   bool      // may not grow: the newcomer takes the place of another
 	used   atomic.Int64
+	tight  atomic.Bool // an address found no place
 	wanted atomic.Bool // growth has been asked for
 }
 
@@ -56,9 +56,8 @@ type table struct {
 func newTable(size int, full bool) *table {
 	return &table{
 		words: make([]uint64, size),
-		shift: uint8(64 - bits.TrailingZeros(uint(size))),
 		probe: min(maxProbe, size),
-		seed:  rand.Uint64() | 1,
+		seed:  [2]uint64{rand.Uint64(), rand.Uint64() | 1},
 		full:  full,
 	}
 }
@@ -68,12 +67,13 @@ func newCompatTable() *table {
 	return &table{words: make([]uint64, compatSize), probe: 1, compat: true, full: true}
 }
 
-// place is where the search for an address starts.
+// place is where the search for an address starts, modulo the size of the table.
 func (t *table) place(mac uint64) uint64 {
 	if t.compat {
 		return compatHash(mac)
 	}
-	return mac * t.seed >> t.shift
+	hi, lo := bits.Mul64(mac^t.seed[0], t.seed[1])
+	return hi ^ lo
 }
 
 // lookup returns the entry of an address, or 0.
@@ -122,6 +122,7 @@ func (t *table) learn(e uint64) bool {
 		at++
 	}
 	if !t.full {
+		t.tight.Store(true)
 		return false // there will be room in the larger table
 	}
 	return t.evict(e)
@@ -142,7 +143,7 @@ func (t *table) evict(e uint64) bool {
 
 // crowded says that a larger table would serve better.
 func (t *table) crowded() bool {
-	return !t.full && t.used.Load() > int64(len(t.words)/2)
+	return !t.full && (t.used.Load() > int64(len(t.words)/2) || t.tight.Load())
 }
 
 // each calls f for every entry.
