@@ -2,16 +2,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_memory.h>
 
 #include "pool.h"
 
+// As rte_pktmbuf_pool_create, with one thing of our own: where I/O addresses are virtual ones, every mbuf is contiguous by
+// itself, and saying so packs the mbufs. Without hugepages DPDK would otherwise keep each of them within one 4 KiB page,
+// and the af_xdp driver, which computes the extent of its memory from the size of an mbuf, would leave out the last
+// part of the pool: the kernel then drops its descriptors silently.
 int netmapd_pool_create(const char *name, unsigned int n, unsigned int cache, uint16_t data_room, int socket,
 			struct rte_mempool **pool)
 {
-	*pool = rte_pktmbuf_pool_create(name, n, cache, 0, data_room, socket);
-	return *pool == NULL ? -rte_errno : 0;
+	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = data_room};
+	unsigned int flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+	struct rte_mempool *mp;
+	int rc;
+
+	mp = rte_mempool_create_empty(name, n, sizeof(struct rte_mbuf) + data_room, cache, sizeof(priv), socket, flags);
+	if (mp == NULL)
+		return -rte_errno;
+	rc = rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL);
+	if (rc == 0) {
+		rte_pktmbuf_pool_init(mp, &priv);
+		rc = rte_mempool_populate_default(mp);
+	}
+	if (rc < 0) {
+		rte_mempool_free(mp);
+		return rc;
+	}
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	*pool = mp;
+	return 0;
 }
 
 int netmapd_pool_create_extbuf(const char *name, unsigned int n, unsigned int cache, uint16_t elt, int socket, void *base,
