@@ -26,7 +26,7 @@ var layers = map[string]struct {
 	"cmd":  {nil, "each command has its own line"},
 	"test": {[]string{anything}, "tests and their tools may look at everything"},
 
-	"cmd/netmapd": {[]string{"daemon"}, "flags and exit codes, nothing else"},
+	"cmd/netmapd": {[]string{"daemon", "daemon/config"}, "flags and exit codes; --check reads a configuration without starting"},
 	"cmd/nmctl":   {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
 
 	"configs":        {nil, "files, embedded"},

@@ -67,7 +67,7 @@ func TestRules(t *testing.T) {
 		{"layering", "daemon/config/a.go", "package config\n" + viper, ""},
 		{"layering", "cmd/nmctl/main.go", "package main\nimport \"" + module + "daemon\"\n", "imports daemon"},
 		{"layering", "cmd/netmapd/main.go", "package main\nimport \"" + module + "daemon\"\n", ""},
-		{"layering", "cmd/netmapd/main.go", "package main\nimport \"" + module + "daemon/config\"\n", "imports daemon/config"},
+		{"layering", "cmd/netmapd/main.go", "package main\nimport \"" + module + "port\"\n", "imports port"},
 		{"layering", "shm/a.go", "package shm\nimport \"" + module + "ring/model\"\n", "imports ring/model"},
 		{"layering", "newthing/a.go", "package newthing\n", "no line in layers"},
 		{"purity", "lcore/a.go", "package lcore\n" + eal, "lcore -> dpdk/eal"},
