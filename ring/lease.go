@@ -34,10 +34,17 @@ func (l *lease) release() { atomic.StoreUint32(&l.lock, 0) }
 // What is got must be filled and committed soon: later reservations wait for it.
 func (r *Ring) Reserve(n uint32) (start, got uint32) {
 	l := &r.lease
-	if l.shared {
-		l.acquire()
-		defer l.release()
+	if !l.shared {
+		return r.reserve(n)
 	}
+	l.acquire()
+	start, got = r.reserve(n)
+	l.release()
+	return start, got
+}
+
+func (r *Ring) reserve(n uint32) (start, got uint32) {
+	l := &r.lease
 	if h, ok := r.head(); ok {
 		r.ix.HwCur = h
 	}

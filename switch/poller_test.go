@@ -115,13 +115,40 @@ func TestSharesOfPollers(t *testing.T) {
 	}
 }
 
+// What an lcore reserved and did not need, while another one reserved after it,
+// arrives as empty frames, and the other's frames behind them (NC E.5.2).
+func TestUnusedReservation(t *testing.T) {
+	c := newClient(t, small)
+	r := c.rx[0]
+	r.Share()
+	s := NewRxSink(r.Ring)
+	start, got := r.Reserve(4)
+	later, n := r.Reserve(2)
+	r.Slots().Store(later, abi.MakeWord(r.first+later, 60, oneSlot))
+	r.Slots().Store(later+1, abi.MakeWord(r.first+later+1, 61, oneSlot))
+	if !r.Commit(later, n, n) || r.free() != 0 {
+		t.Fatal("a later reservation was published before an earlier one")
+	}
+	r.Slots().Store(start, abi.MakeWord(r.first+start, 59, oneSlot))
+	s.commit(start, got, 1)
+	want := []int{59, 0, 0, 0, 60, 61}
+	for i, x := range r.readAll() {
+		if len(x.data) != want[i] || x.flags != oneSlot {
+			t.Errorf("slot %d: %d bytes, flags %#x; want %d bytes of a whole frame", i, len(x.data), x.flags, want[i])
+		}
+	}
+	if r.head != 6 {
+		t.Errorf("%d slots received, want 6", r.head)
+	}
+}
+
 // Two senders on two lcores, one receiver on a ring of few slots: each flow
 // arrives in order and unharmed, and every frame is accounted for (VAL-18).
 func TestVAL18TwoPollersOneReceiver(t *testing.T) {
 	const frames = 20000
 	s := New("vale0", Options{Batch: 64})
 	sh := shape{tx: 1, rx: 1, slots: 128, buf: 256}
-	sink := newClient(t, sh)
+	sink := newClient(t, shape{tx: 1, rx: 1, slots: 24, buf: 256})
 	sink.rx[0].Share()
 	sinkPort, err := s.Attach("sink", sink.sinks())
 	if err != nil {

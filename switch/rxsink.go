@@ -42,17 +42,24 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 		frames, bytes = s.fillSingle(b, list[:got], start, d)
 		d[RingFull] += uint64(len(list)) - uint64(got)
 	}
-	if !r.Commit(start, got, used) {
-		// Another lcore reserved after us: what we do not need cannot go back,
-		// and becomes empty frames.
-		slots := r.Slots()
-		for k := used; k < got; k++ {
-			at := r.Advance(start, k)
-			slots.Store(at, abi.MakeWord(slots.Load(at).Idx(), 0, oneSlot))
-		}
-		r.Commit(start, got, got)
-	}
+	s.commit(start, got, used)
 	return frames, bytes
+}
+
+// commit publishes what was used of a reservation.
+func (s *RxSink) commit(start, got, used uint32) {
+	r := s.r
+	if r.Commit(start, got, used) {
+		return
+	}
+	// Another lcore reserved after us: what we do not need cannot go back, and
+	// becomes empty frames (NC E.5.2).
+	slots := r.Slots()
+	for k := used; k < got; k++ {
+		at := r.Advance(start, k)
+		slots.Store(at, abi.MakeWord(slots.Load(at).Idx(), 0, oneSlot))
+	}
+	r.Commit(start, got, got)
 }
 
 // fillSingle copies frames of one slot each to the slots from at on.
