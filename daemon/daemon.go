@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -249,8 +251,13 @@ func (d *Daemon) startRegistry() error {
 	global := shm.GlobalParams()
 	global.IfNum, global.RingNum, global.BufNum = uint32(m.IfNum), uint32(m.RingNum), uint32(m.BufNum)
 	global.RingSize, global.BufSize = uint32(m.RingSize), uint32(m.BufSize)
+	trusted, err := uids(d.cfg.Memory.HugepageUsers)
+	if err != nil {
+		return fmt.Errorf("%s: memory.hugepage-users: %w", d.cfg.Where("memory.hugepage-users"), err)
+	}
 	d.reg = port.NewRegistry(port.Config{
-		Global: global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
+		HugeUIDs: trusted,
+		Global:   global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)
 	d.tickets = attach.NewTickets()
@@ -284,6 +291,26 @@ func (d *Daemon) startRegistry() error {
 		}
 	}
 	return nil
+}
+
+// uids looks up users given by name or number.
+func uids(users []string) ([]int, error) {
+	var out []int
+	for _, name := range users {
+		uid, err := strconv.Atoi(name)
+		if err != nil {
+			u, lerr := user.Lookup(name)
+			if lerr != nil {
+				return nil, lerr
+			}
+			uid, err = strconv.Atoi(u.Uid)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, uid)
+	}
+	return out, nil
 }
 
 // serve opens the two sockets.

@@ -28,7 +28,10 @@ type Config struct {
 	Allow          []string
 	Driver         Driver
 
-	Huge bool // regions on hugepages: only where every client is trusted
+	// HugeUIDs are the users whose VALE ports get regions of hugepages. With such
+	// memory a client can provoke a fault in the daemon (package shm), so they are
+	// those that the operator trusts.
+	HugeUIDs []int
 }
 
 // Registry knows all ports, switches and regions by name. It is the control
@@ -112,12 +115,14 @@ func (g *Registry) pick() *lcore.Lcore {
 }
 
 // privateRegion makes the region of one VALE port.
-func (g *Registry) privateRegion(name string, s shm.PortShape) (*shm.Region, error) {
+func (g *Registry) privateRegion(who Caller, name string, s shm.PortShape) (*shm.Region, error) {
 	geo, err := s.Params().Plan()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", unix.ENOMEM, err)
 	}
-	return g.addRegion(name, geo, g.freeMemID(), true)
+	return g.addRegion(shm.Options{
+		ID: g.freeMemID(), Name: name, Private: true, Huge: slices.Contains(g.cfg.HugeUIDs, who.UID),
+	}, geo)
 }
 
 // freeMemID is the lowest free id following the last one given (NC A.11).
@@ -142,15 +147,15 @@ func (g *Registry) globalRegion() (*shm.Region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("global region: %w: %w", unix.EINVAL, err)
 	}
-	return g.addRegion("global", geo, abi.MemIDGlobal, false)
+	return g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global"}, geo)
 }
 
-func (g *Registry) addRegion(name string, geo shm.Geometry, id uint16, private bool) (*shm.Region, error) {
-	r, err := shm.Create(shm.Options{ID: id, Name: name, Private: private, Huge: g.cfg.Huge}, geo)
+func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, error) {
+	r, err := shm.Create(o, geo)
 	if err != nil {
 		return nil, err
 	}
-	g.regions[id] = r
+	g.regions[o.ID] = r
 	return r, nil
 }
 
@@ -174,7 +179,7 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 	}
 	switch core.Kind {
 	case name.SwitchPort:
-		return g.createVALE(ctx, core, req)
+		return g.createVALE(ctx, who, core, req)
 	case name.Interface:
 		return g.openInterface(ctx, who, full)
 	}

@@ -71,7 +71,7 @@ func (g *Registry) dropSwitch(ctx context.Context, s *valeSwitch) {
 
 // createVALE makes the ephemeral port that a client opens as valeX:name, and
 // its switch if there is none (NC E.4).
-func (g *Registry) createVALE(ctx context.Context, core name.Core, req *abi.Register) (*port, error) {
+func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, req *abi.Register) (*port, error) {
 	const op = "register"
 	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
 		return nil, refuse(op, core.Name, unix.EINVAL,
@@ -88,7 +88,7 @@ func (g *Registry) createVALE(ctx context.Context, core name.Core, req *abi.Regi
 	case req.MemID == abi.MemIDGlobal:
 		region, err = g.globalRegion()
 	case req.MemID == 0:
-		region, err = g.privateRegion(core.Name, shm.PortShape{
+		region, err = g.privateRegion(who, core.Name, shm.PortShape{
 			TxRings: uint32(s.tx), RxRings: uint32(s.rx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
 			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
 		})

@@ -89,3 +89,22 @@ func TestSealedAgainstClients(t *testing.T) {
 		t.Errorf("a punched hole reads %d (%v), want 0 and no fault", f.mem[pageSize], err)
 	}
 }
+
+// Hugetlb memory is rounded to its pages and allocated whole, or refused.
+func TestHugeFile(t *testing.T) {
+	f, err := NewFile("huge", hugePage+1, true)
+	if err != nil {
+		if errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOSPC) {
+			if !strings.Contains(err.Error(), "nr_hugepages") && !strings.Contains(err.Error(), "map ") {
+				t.Errorf("without hugepages: %v, want a word on how to reserve them", err)
+			}
+			t.Skipf("needs two free hugepages: %v", err)
+		}
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if len(f.mem) != 2*hugePage {
+		t.Errorf("mapped %d bytes, want two pages", len(f.mem))
+	}
+	f.mem[len(f.mem)-1] = 1
+}

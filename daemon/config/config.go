@@ -85,6 +85,10 @@ type Interfaces struct {
 // Memory describes the regions.
 type Memory struct {
 	Global Region `mapstructure:"global"` // the region with memory id 1 (NC A.11)
+
+	// Users, by name or uid, whose own VALE ports get hugepages: whoever maps
+	// such memory can make the daemon's next access to it a fault.
+	HugepageUsers []string `mapstructure:"hugepage-users"`
 }
 
 // Region is the geometry of a region, with the limits of NC A.10.

@@ -92,7 +92,7 @@ func TestDefaultFileIsComplete(t *testing.T) {
 		Lcores:     []Lcore{},
 		DPDK:       DPDK{Hugepages: Auto, MemoryMB: 256, ExtraArgs: []string{}},
 		Interfaces: Interfaces{Open: Auto, Allow: []string{"*"}, Driver: Auto},
-		Memory:     Memory{Region{IfNum: 100, RingNum: 200, RingSize: 36864, BufNum: 163840, BufSize: 2048}},
+		Memory:     Memory{Global: Region{IfNum: 100, RingNum: 200, RingSize: 36864, BufNum: 163840, BufSize: 2048}, HugepageUsers: []string{}},
 		Ports:      []Port{},
 		Switches:   []Switch{},
 		Limits:     Limits{DescriptorsPerUID: 4096, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
