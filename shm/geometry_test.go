@@ -2,6 +2,8 @@ package shm
 
 import (
 	"errors"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,6 +94,7 @@ func TestSealedAgainstClients(t *testing.T) {
 
 // Hugetlb memory is rounded to its pages and allocated whole, or refused.
 func TestHugeFile(t *testing.T) {
+	reserveHugepages(t, 2)
 	f, err := NewFile("huge", hugePage+1, true)
 	if err != nil {
 		if errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOSPC) {
@@ -107,4 +110,19 @@ func TestHugeFile(t *testing.T) {
 		t.Errorf("mapped %d bytes, want two pages", len(f.mem))
 	}
 	f.mem[len(f.mem)-1] = 1
+}
+
+// reserveHugepages asks for n more hugepages during the test. Where that is not
+// allowed, or there is no room, the test finds out by itself.
+func reserveHugepages(t *testing.T, n int) {
+	const file = "/proc/sys/vm/nr_hugepages"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	old, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || os.WriteFile(file, []byte(strconv.Itoa(old+n)), 0) != nil {
+		return
+	}
+	t.Cleanup(func() { _ = os.WriteFile(file, b, 0) })
 }
