@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/netmapd/netmapd/dpdk/common"
@@ -44,6 +45,7 @@ type Device struct {
 	cfg     Config
 	pool    *mempool.Mempool
 	sockets []int
+	left    leftovers
 	promisc bool // we switched it on
 }
 
@@ -182,6 +184,7 @@ func (d *Device) Configure(cfg Config) error {
 	err := d.setup(&cfg)
 	C.netmapd_fix_signals()
 	d.sockets = append(d.sockets, newQueueFDs(fdsBefore)...)
+	d.left = newLeftovers(fdsBefore)
 	d.cfg, d.state = cfg, configured
 	if err == nil {
 		err = d.measure()
@@ -192,7 +195,31 @@ func (d *Device) Configure(cfg Config) error {
 	return err
 }
 
-func (d *Device) setup(cfg *Config) (err error) {
+// setup prepares the queues, again for a while if that fails on an XDP socket: the kernel unbinds a closed socket from its
+// queue only after a grace period, and the driver does not tell EBUSY from other errors.
+func (d *Device) setup(cfg *Config) error {
+	want := *cfg
+	for try := 0; ; try++ {
+		err := d.setupOnce(cfg)
+		if err == nil || d.info.Driver != driverAFXDP || try == xdpTries {
+			return err
+		}
+		if d.pool != nil { // the driver forgets mbufs when it fails
+			_ = d.pool.Free()
+			d.pool = nil
+		}
+		*cfg = want
+		time.Sleep(xdpRetry)
+	}
+}
+
+// A queue is tried for this long, half a second in all.
+const (
+	xdpTries = 20
+	xdpRetry = 25 * time.Millisecond
+)
+
+func (d *Device) setupOnce(cfg *Config) (err error) {
 	if err = d.port.DevConfigure(cfg.RxQueues, cfg.TxQueues); err != nil {
 		return err
 	}
@@ -322,9 +349,14 @@ func (d *Device) Close() error {
 	}
 	plug.Lock()
 	defer plug.Unlock()
+	fdsBefore := openFDs()
 	err := detach(d.port)
 	if d.port.IsValid() {
 		return err // still there, and with it its pool
+	}
+	if d.info.Driver == driverAFXDP {
+		d.left.close()
+		newLeftovers(fdsBefore).close()
 	}
 	d.state, d.sockets = closedDev, nil
 	C.free(unsafe.Pointer(d.c))

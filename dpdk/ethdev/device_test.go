@@ -241,7 +241,7 @@ func TestErrorsNameTheCause(t *testing.T) {
 		{"no such driver", attachErr("net_nonsense0"), syscall.ENODEV, []string{"rte_dev_probe", "net_nonsense0"}},
 		{"bad parameter", attachErr("net_null8,size=abc,colour=red"), nil, []string{"rte_dev_probe", "net_null8,size=abc"}},
 		{"name taken", attachErr("net_null7,size=60"), syscall.EEXIST, []string{"net_null7", "of this name"}},
-		{"no interface", attachErr("net_af_packet_x,iface=nowhere0"), nil, []string{"no interface nowhere0"}},
+		{"no interface", attachErr("net_af_packet_x,iface=nowhere0"), syscall.ENODEV, []string{"no interface nowhere0"}},
 		{"configured twice", func() error { return d.Configure(Config{}) }, syscall.EINVAL, []string{"net_null7", "is started"}},
 		{"started twice", d.Start, syscall.EINVAL, []string{"start net_null7", "configured or stopped"}},
 		{"no memory", configureErr(t, "net_null9", Config{Bufs: 1 << 20}), syscall.ENOMEM, []string{"net_null9", "MiB of EAL memory"}},

@@ -75,8 +75,11 @@ func explain(err error, devargs string) error {
 	if !ok {
 		return err
 	}
-	if e.Errno == unix.EFAULT {
+	switch {
+	case e.Errno == unix.EFAULT:
 		e.Errno = unix.ENODEV // what DPDK means when no bus or driver knows the name
+	case e.Errno == unix.EPERM && !strings.Contains(e.Detail, unix.EPERM.Error()) && !strings.Contains(e.Detail, "Operation not permitted"):
+		e.Errno = 0 // drivers return -1 for any failure, and the log has the cause
 	}
 	if !strings.HasPrefix(devargs, driverAFPacket) && !strings.HasPrefix(devargs, driverAFXDP) {
 		return err
@@ -84,6 +87,7 @@ func explain(err error, devargs string) error {
 	for arg := range strings.SplitSeq(devargs, ",") {
 		if name, ok := strings.CutPrefix(arg, "iface="); ok {
 			if _, err := net.InterfaceByName(name); err != nil {
+				e.Errno = unix.ENODEV
 				e.Detail = strings.TrimPrefix(e.Detail+"; no interface "+name+" in this network namespace", "; ")
 			}
 		}

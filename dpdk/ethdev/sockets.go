@@ -2,7 +2,6 @@ package ethdev
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -12,16 +11,17 @@ import (
 	"github.com/netmapd/netmapd/dpdk/common"
 )
 
-// openFDs are the descriptors of this process. A driver does not tell which ones it opened, so we compare before and after.
-func openFDs() map[int]bool {
+// openFDs are the descriptors of this process and what each refers to (sockets have a number of their own there). A driver
+// does not tell which ones it opened, so we compare before and after; the number alone could have been used again meanwhile.
+func openFDs() map[int]string {
 	dir, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return nil
 	}
-	fds := make(map[int]bool, len(dir))
+	fds := make(map[int]string, len(dir))
 	for _, e := range dir {
 		if fd, err := strconv.Atoi(e.Name()); err == nil {
-			fds[fd] = true
+			fds[fd] = fdTarget(fd)
 		}
 	}
 	return fds
@@ -29,8 +29,8 @@ func openFDs() map[int]bool {
 
 // newPacketSockets are the packet sockets on an interface that were opened since before was taken. Another part of the
 // process may open descriptors at the same time; one on the same interface is the only kind that could be mistaken.
-func newPacketSockets(before map[int]bool, ifindex int) []int {
-	return newFDs(before, func(fd int) bool {
+func newPacketSockets(before map[int]string, ifindex int) []int {
+	return newFDs(before, func(fd int, _ string) bool {
 		if domain(fd) != unix.AF_PACKET {
 			return false
 		}
@@ -44,20 +44,16 @@ func newPacketSockets(before map[int]bool, ifindex int) []int {
 }
 
 // newQueueFDs are the descriptors of queues that were opened since before was taken: AF_XDP sockets and queues of a tap.
-func newQueueFDs(before map[int]bool) []int {
-	return newFDs(before, func(fd int) bool {
-		if domain(fd) == unix.AF_XDP {
-			return true
-		}
-		target, err := os.Readlink(filepath.Join("/proc/self/fd", strconv.Itoa(fd)))
-		return err == nil && target == "/dev/net/tun"
+func newQueueFDs(before map[int]string) []int {
+	return newFDs(before, func(fd int, target string) bool {
+		return target == "/dev/net/tun" || domain(fd) == unix.AF_XDP
 	})
 }
 
-func newFDs(before map[int]bool, keep func(fd int) bool) []int {
+func newFDs(before map[int]string, keep func(fd int, target string) bool) []int {
 	var fds []int
-	for fd := range openFDs() {
-		if !before[fd] && keep(fd) {
+	for fd, target := range openFDs() {
+		if before[fd] != target && keep(fd, target) {
 			fds = append(fds, fd)
 		}
 	}
@@ -77,8 +73,8 @@ func domain(fd int) int {
 // filterSockets makes the device's packet sockets deliver what netmap would: frames that come in, whole.
 //
 // A packet socket also sees what the host sends. PACKET_IGNORE_OUTGOING exists for that but does nothing here, because the
-// driver has put its sockets in a fanout group, whose setting counts instead. And a frame longer than a slot of the
-// driver's ring would be cut silently. A socket filter drops both.
+// driver has put its sockets in a fanout group, whose own setting counts instead (tried). And a frame longer than a slot of
+// the driver's ring would be cut silently. A socket filter drops both.
 func (d *Device) filterSockets() error {
 	if d.info.Driver != driverAFPacket {
 		return nil
@@ -95,9 +91,6 @@ func (d *Device) filterSockets() error {
 	for _, fd := range d.sockets {
 		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
 			return &common.Error{Call: "setsockopt SO_ATTACH_FILTER", Device: d.name, Errno: errno(err)}
-		}
-		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
-			return &common.Error{Call: "setsockopt PACKET_IGNORE_OUTGOING", Device: d.name, Errno: errno(err)}
 		}
 	}
 	return nil
