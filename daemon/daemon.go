@@ -163,12 +163,12 @@ func keepOff(cpus []int, lcores []config.Lcore, log *slog.Logger) (housekeeping 
 			}
 		}
 	}
+	// An lcore holds a thread of the scheduler for good.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(lcores)+2))
 	if housekeeping < 0 {
 		log.Warn("every CPU has an lcore: the daemon's other threads share them")
 		return cpus[0]
 	}
-	// A lcore holds a thread of the scheduler for good.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(lcores)+2))
 	tasks, err := os.ReadDir("/proc/self/task")
 	for _, t := range tasks {
 		var tid int

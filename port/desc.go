@@ -293,7 +293,8 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int
 	if err := s.watch(p.lc); err != nil {
 		return wire.Bind{}, fds, err
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	// SEQPACKET, not DGRAM: the other end sees it when the daemon goes.
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s: %w", p.name, err)
 	}
