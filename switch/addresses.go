@@ -82,6 +82,13 @@ func (s *Switch) Forget(m MAC) bool {
 	return true
 }
 
+// SetAge changes Options.Age.
+func (s *Switch) SetAge(age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Age, s.stepped = age, time.Time{} // the next Maintain begins to count
+}
+
 // Maintain does the work that lcores leave to the control plane: it grows the
 // table, and lets addresses age. Call it when Options.Wanted says so and, if
 // Options.Age is set, some ten times in that time.

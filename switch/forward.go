@@ -219,7 +219,9 @@ func (pl *Poller) send(d *dest, ring int, list []uint16) {
 		d.ctr.Drops[NotBound] += uint64(len(list))
 		return
 	}
+	pl.sending = d
 	frames, bytes := d.sinks[ring].Deliver(&pl.batch, list, &d.ctr.Drops)
+	pl.sending = nil
 	d.ctr.Rx.Frames += frames
 	d.ctr.Rx.Bytes += bytes
 }

@@ -51,6 +51,7 @@ type Poller struct {
 	sw      *Switch
 	view    atomic.Pointer[view]
 	sources []source
+	sending *dest // whom a frame is being delivered to
 	err     error
 
 	batch Batch
@@ -81,11 +82,8 @@ type dest struct {
 
 // Add makes the poller poll src, which is ring number ring of port p.
 func (pl *Poller) Add(p *Port, ring int, src Source) {
-	pl.sw.mu.Lock()
-	ctr := p.shares[pl]
-	pl.sw.mu.Unlock()
 	armer, _ := src.(Armer)
-	pl.sources = append(pl.sources, source{Source: src, armer: armer, port: p, ctr: ctr, ring: ring})
+	pl.sources = append(pl.sources, source{Source: src, armer: armer, port: p, ctr: pl.share(p), ring: ring})
 }
 
 // Remove takes all sources of a port off the poller.
@@ -179,21 +177,30 @@ func (pl *Poller) Silent() bool {
 }
 
 // Fail stops the sources of the poller and the sinks of their ports, and tells
-// their clients. The poller polls nothing afterwards.
+// their clients; also the sinks of a port that was being delivered to, whose
+// ring may have been left half filled. The poller polls nothing afterwards.
 func (pl *Poller) Fail(err error) {
 	pl.err = err
 	for i := range pl.sources {
-		s := &pl.sources[i]
-		if f, ok := s.Source.(Failer); ok {
-			f.Fail(err)
-		}
-		for _, sink := range s.port.sinks {
-			if f, ok := sink.(Failer); ok {
-				f.Fail(err)
-			}
-		}
+		fail(pl.sources[i].Source, err)
+		failSinks(pl.sources[i].port.sinks, err)
 	}
-	pl.sources = nil
+	if pl.sending != nil {
+		failSinks(pl.sending.sinks, err)
+	}
+	pl.sources, pl.sending = nil, nil
+}
+
+func failSinks(sinks []Sink, err error) {
+	for _, s := range sinks {
+		fail(s, err)
+	}
+}
+
+func fail(x any, err error) {
+	if f, ok := x.(Failer); ok {
+		f.Fail(err)
+	}
 }
 
 // Err is what Fail was told, nil for a healthy poller.
@@ -201,10 +208,18 @@ func (pl *Poller) Err() error { return pl.err }
 
 // Share adds to c what this poller counted for port p.
 func (pl *Poller) Share(p *Port, c *Counters) {
-	pl.sw.mu.Lock()
-	share := p.shares[pl]
-	pl.sw.mu.Unlock()
-	if share != nil {
+	if share := pl.share(p); share != nil {
 		c.Add(share)
 	}
+}
+
+// share is where the poller counts for a port: in its view, so that its lcore
+// need not wait for the control plane; elsewhere only once the port has left.
+func (pl *Poller) share(p *Port) *Counters {
+	if v := pl.view.Load(); p.index < len(v.dest) && v.dest[p.index].port == p {
+		return v.dest[p.index].ctr
+	}
+	pl.sw.mu.Lock()
+	defer pl.sw.mu.Unlock()
+	return p.shares[pl]
 }

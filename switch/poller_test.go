@@ -3,6 +3,7 @@ package vale
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,36 @@ func TestFail(t *testing.T) {
 	w.send(0, frame(broadcast, station(1), 60, 1))
 	if got := w.got(1); len(got) != 0 || !errors.Is(w.pl.Err(), why) {
 		t.Errorf("after Fail: %d frames moved, error %v", len(got), w.pl.Err())
+	}
+}
+
+// faulty panics in the middle of a delivery, as a fault in mapped memory does.
+type faulty struct{ *RxSink }
+
+func (faulty) Deliver(*Batch, []uint16, *Drops) (frames, bytes uint64) { panic("fault") }
+
+// A port that is polled by nobody here, but was being delivered to when the
+// poller broke, is told as well.
+func TestFailDuringDelivery(t *testing.T) {
+	w := newNet(t, 1, small, Options{})
+	b := newClient(t, small)
+	if _, err := w.s.Attach("b", []Sink{faulty{NewRxSink(b.rx[0].Ring)}}); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { w.pl.Fail(fmt.Errorf("panic: %v", recover())) }()
+		w.send(0, frame(broadcast, station(1), 60, 1))
+	}()
+	if b.rx[0].Block().State() != abi.RingStopped {
+		t.Error("the receiver is not told that its ring stopped")
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, tc := range []struct{ batch, want int }{{0, DefaultBatch}, {1, MaxFrags}, {100, 100}, {5000, MaxBatch}} {
+		if pl := New("vale0", Options{Batch: tc.batch}).NewPoller(); pl.batch.Limit() != tc.want {
+			t.Errorf("Batch %d: %d slots at a time, want %d", tc.batch, pl.batch.Limit(), tc.want)
+		}
 	}
 }
 
