@@ -418,3 +418,40 @@ func cycle(t *testing.T, devargs string) {
 		t.Fatal(err)
 	}
 }
+
+// TestBusyQueueIsRefused has two devices want the same XDP queue; the loser must be closable and the winner unharmed.
+func TestBusyQueueIsRefused(t *testing.T) {
+	inNamespace(t)
+	vethPair(t, "ours", "theirs")
+	devargs, err := InterfaceDevargs("af_xdp", "ours", 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := Attach(devargs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Close() }()
+	if err := first.Configure(Config{}); err != nil {
+		t.Skipf("this kernel has no AF_XDP for us: %v", err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Attach("net_af_xdp_second,iface=ours,start_queue=0,queue_count=1,force_copy=1,busy_budget=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = second.Configure(Config{})
+	if err == nil {
+		t.Fatal("two devices have the same queue")
+	}
+	t.Log(err)
+	if err := second.Start(); err == nil {
+		t.Error("a half configured device starts")
+	}
+	if err := second.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	checkSend(t, first)
+}
