@@ -36,6 +36,7 @@ type State struct {
 	Err      error         // not nil: every call fails with it
 	Panic    any           // not nil: every call panics with it
 	Block    chan struct{} // not nil: every call waits until it is closed
+	Entered  chan struct{} // not nil: every call sends to it first
 }
 
 // Ticket is a ticket that was given.
@@ -61,6 +62,9 @@ func (p *Plane) Get() State {
 // enter begins each call: it returns with the lock held, or with an error.
 func (p *Plane) enter(ctx context.Context) error {
 	state := p.Get()
+	if state.Entered != nil {
+		state.Entered <- struct{}{}
+	}
 	if state.Block != nil {
 		select {
 		case <-state.Block:
