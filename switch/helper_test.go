@@ -8,10 +8,16 @@ import (
 	"github.com/netmapd/netmapd/ring"
 )
 
+// fataler is a testing.TB or a *rapid.T.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // client is the user of a port: rings in ordinary memory, played by the test as
 // the client library would.
 type client struct {
-	t    testing.TB
+	t    fataler
 	bufs abi.Bufs
 	tx   []*clientRing
 	rx   []*clientRing
@@ -32,7 +38,7 @@ type shape struct {
 	buf    uint32 // bytes
 }
 
-func newClient(t testing.TB, sh shape) *client {
+func newClient(t fataler, sh shape) *client {
 	t.Helper()
 	c := &client{t: t}
 	n := sh.tx + sh.rx

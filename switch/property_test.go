@@ -20,7 +20,6 @@ type pair struct {
 
 // world is both switches, driven in step.
 type world struct {
-	t     *testing.T
 	s     *Switch
 	pl    *Poller
 	m     *model
@@ -41,7 +40,7 @@ func (w *world) attach(t *rapid.T) {
 		buf:   rapid.SampledFrom([]uint32{256, 512}).Draw(t, "buffer size"),
 	}
 	w.names++
-	x := &pair{c: newClient(w.t, sh)}
+	x := &pair{c: newClient(t, sh)}
 	x.p = x.c.join(w.s, w.pl, fmt.Sprint(w.names))
 	x.m = &modelPort{index: x.p.Index()}
 	if w.m.ports[x.m.index] != nil {
@@ -287,6 +286,25 @@ func show(slots []slot) (s string) {
 	return s
 }
 
+// property runs a random history on both switches.
+func property(t *rapid.T, opt Options) {
+	w := &world{s: New("vale0", opt), m: newModel(opt)}
+	w.pl = w.s.NewPoller()
+	for range 3 {
+		w.attach(t)
+	}
+	actions := map[string]func(*rapid.T){
+		"attach": w.attach, "detach": w.detach, "read": w.read,
+		"disturb": w.disturb, "manage": w.manage, "illegal head": w.illegalHead,
+		"": w.check,
+	}
+	for i := range 4 { // the common ones
+		actions[fmt.Sprint("send", i)] = w.send
+		actions[fmt.Sprint("poll", i)] = w.poll
+	}
+	t.Repeat(actions)
+}
+
 // TestModel steps the switch and the model side by side: what each port
 // received, in which order and with which flags, tails, tables and counters
 // agree at every step, and the books balance (VAL-01 to -17).
@@ -294,25 +312,15 @@ func TestModel(t *testing.T) {
 	for _, compat := range []bool{false, true} {
 		for _, batch := range []int{MaxFrags, 100, MaxBatch} {
 			t.Run(fmt.Sprintf("compat=%v,batch=%d", compat, batch), func(t *testing.T) {
-				rapid.Check(t, func(rt *rapid.T) {
-					opt := Options{Compat: compat, Batch: batch}
-					w := &world{t: t, s: New("vale0", opt), m: newModel(opt)}
-					w.pl = w.s.NewPoller()
-					for range 3 {
-						w.attach(rt)
-					}
-					actions := map[string]func(*rapid.T){
-						"attach": w.attach, "detach": w.detach, "read": w.read,
-						"disturb": w.disturb, "manage": w.manage, "illegal head": w.illegalHead,
-						"": w.check,
-					}
-					for i := range 4 {
-						actions[fmt.Sprint("send", i)] = w.send
-						actions[fmt.Sprint("poll", i)] = w.poll
-					}
-					rt.Repeat(actions)
-				})
+				rapid.Check(t, func(t *rapid.T) { property(t, Options{Compat: compat, Batch: batch}) })
 			})
 		}
 	}
+}
+
+// FuzzModel lets the fuzzer look for histories.
+func FuzzModel(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		property(t, Options{Compat: rapid.Bool().Draw(t, "compat"), Batch: MaxFrags})
+	}))
 }
