@@ -23,6 +23,7 @@ const addressAge = 300 * time.Second
 type valeSwitch struct {
 	*vale.Switch
 	name      string
+	index     uint16 // among all switches: VALE_LIST's bridge index
 	ephemeral bool
 	created   time.Time
 	pollers   map[*lcore.Lcore]*vale.Poller
@@ -34,11 +35,21 @@ func (g *Registry) newSwitch(swName string, ephemeral bool) *valeSwitch {
 		opt.Age = addressAge
 	}
 	s := &valeSwitch{
-		name: swName, ephemeral: ephemeral, created: time.Now(), pollers: map[*lcore.Lcore]*vale.Poller{},
+		name: swName, index: g.freeSwitchIndex(), ephemeral: ephemeral, created: time.Now(), pollers: map[*lcore.Lcore]*vale.Poller{},
 		Switch: vale.New(swName, opt),
 	}
 	g.switches[swName] = s
 	return s
+}
+
+// freeSwitchIndex is the lowest index that no switch has.
+func (g *Registry) freeSwitchIndex() (i uint16) {
+	for _, s := range g.bySwitch() {
+		if s.index == i {
+			i++
+		}
+	}
+	return i
 }
 
 // poller returns the switch's poller on an lcore, started when first needed.
@@ -73,6 +84,9 @@ func (g *Registry) dropSwitch(ctx context.Context, s *valeSwitch) {
 // its switch if there is none (NC E.4).
 func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, req *abi.Register) (*port, error) {
 	const op = "register"
+	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
+		return nil, refuse(op, core.Name, unix.EBUSY, "the interface %s is attached to %s and the switch uses its rings", core.Port, core.Switch)
+	}
 	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
 		return nil, refuse(op, core.Name, unix.EINVAL,
 			"%q is an interface that is not attached to %s; attach it with nmctl switch attach, or choose another port name", core.Port, core.Switch)

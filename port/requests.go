@@ -1,0 +1,265 @@
+package port
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/name"
+	"github.com/netmapd/netmapd/shm"
+)
+
+// This file serves the netmap requests that bind nothing (NC B.7). Errors carry
+// the errno of NC and a text for people.
+
+// describe finds the port and region that an info request is about, creating
+// what REGISTER would create, and calls fn on them; what was created for the
+// purpose vanishes again. An empty name means the region of memID alone.
+func (g *Registry) describe(ctx context.Context, who Caller, op, full string, req *abi.Register, fn func(*port, *shm.Region)) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if full == "" {
+		return g.describeRegion(op, req.MemID, fn)
+	}
+	if err := checkRequest(full, req, g.regions); err != nil {
+		return err
+	}
+	p, err := g.find(ctx, who, full, req)
+	if err != nil {
+		return err
+	}
+	fn(p, p.region)
+	if p.ephemeral && len(p.descs) == 0 && (p.kind == KindVALE || p.sw == nil) {
+		g.vanish(ctx, p)
+	}
+	return nil
+}
+
+func (g *Registry) describeRegion(op string, id uint16, fn func(*port, *shm.Region)) error {
+	if id == 0 || id == abi.MemIDGlobal {
+		r, err := g.globalRegion()
+		if err != nil {
+			return err
+		}
+		fn(nil, r)
+		return nil
+	}
+	r := g.regions[id]
+	if r == nil {
+		return refuse(op, "", unix.EINVAL, "memory id %d names no region", id)
+	}
+	fn(nil, r)
+	return nil
+}
+
+// PortInfo answers PORT_INFO_GET.
+func (g *Registry) PortInfo(ctx context.Context, who Caller, full string, q *abi.PortInfo) error {
+	req := abi.Register{
+		Mode: abi.ModeAllNIC, MemID: q.MemID, TxSlots: q.TxSlots, RxSlots: q.RxSlots,
+		TxRings: q.TxRings, RxRings: q.RxRings, HostTxRings: q.HostTxRings, HostRxRings: q.HostRxRings,
+	}
+	return g.describe(ctx, who, "port info", full, &req, func(p *port, r *shm.Region) {
+		q.MemSize, q.MemID = r.Geometry().Size(), r.ID()
+		if p == nil {
+			return
+		}
+		q.TxSlots, q.RxSlots = p.txSlots, p.rxSlots
+		q.TxRings, q.RxRings = uint16(len(p.tx)), uint16(len(p.rx))
+		q.HostTxRings, q.HostRxRings = 0, 0
+	})
+}
+
+// PoolsInfo answers POOLS_INFO_GET.
+func (g *Registry) PoolsInfo(ctx context.Context, who Caller, full string, q *abi.PoolsInfo) error {
+	if full == "" {
+		return refuse("pools info", full, unix.ENXIO, "a port must be named")
+	}
+	req := abi.Register{Mode: abi.ModeAllNIC, MemID: q.MemID}
+	return g.describe(ctx, who, "pools info", full, &req, func(_ *port, r *shm.Region) { *q = r.PoolsInfo() })
+}
+
+// listName is the name under which a switch lists a port (NC B.7): what a
+// client opens, or the switch's name and the interface's.
+func (s *valeSwitch) listName(portName string) string {
+	if strings.HasPrefix(portName, s.name+":") {
+		return portName
+	}
+	return s.name + ":" + portName
+}
+
+// bySwitch lists the switches by index.
+func (g *Registry) bySwitch() []*valeSwitch {
+	out := make([]*valeSwitch, 0, len(g.switches))
+	for _, s := range g.switches {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *valeSwitch) int { return cmp.Compare(a.index, b.index) })
+	return out
+}
+
+// absentPort is the port index that VALE_LIST gives for a port that is not on
+// the switch it was asked about.
+const absentPort = 255
+
+// ValeList answers VALE_LIST: by name where and whether a port is, or without a
+// name the first port at or after the given indices, with its full name. ENOENT
+// ends the iteration.
+func (g *Registry) ValeList(full string, bridge uint16, index uint32) (string, uint16, uint32, error) {
+	const op = "vale list"
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if full != "" {
+		if !strings.HasPrefix(full, "vale") {
+			return "", 0, 0, refuse(op, full, unix.EINVAL, `the name of a switch port begins with "vale"`)
+		}
+		swName, _, _ := strings.Cut(full, ":")
+		s := g.switches[swName]
+		if s == nil {
+			return "", 0, 0, refuse(op, full, unix.ENOENT, "there is no switch %s", swName)
+		}
+		for _, p := range s.Ports() {
+			if s.listName(p.Name()) == full {
+				return full, s.index, uint32(p.Index()), nil
+			}
+		}
+		return full, s.index, absentPort, nil
+	}
+	for _, s := range g.bySwitch() {
+		if s.index < bridge {
+			continue
+		}
+		for _, p := range s.Ports() {
+			if s.index == bridge && uint32(p.Index()) < index {
+				continue
+			}
+			return s.listName(p.Name()), s.index, uint32(p.Index()), nil
+		}
+	}
+	return "", 0, 0, refuse(op, full, unix.ENOENT, "no further port")
+}
+
+// splitAttach takes "valeX:interface" apart.
+func splitAttach(op, full string) (swName, ifname string, err error) {
+	core, perr := name.ParseCore(full)
+	switch {
+	case !strings.HasPrefix(full, "val"):
+		return "", "", refuse(op, full, unix.EINVAL, `the name is that of a switch, a colon, and an interface`)
+	case perr != nil || core.Kind != name.SwitchPort || core.Port == "":
+		return "", "", refuse(op, full, unix.ENOMEM, `the name is that of a switch, a colon, and an interface`)
+	}
+	return core.Switch, core.Port, nil
+}
+
+// ValeAttach answers VALE_ATTACH and returns the port index.
+func (g *Registry) ValeAttach(ctx context.Context, full string, req *abi.Register) (uint32, error) {
+	const op = "attach"
+	swName, ifname, err := splitAttach(op, full)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case req.MemID > abi.MemIDGlobal && !g.hasRegion(req.MemID):
+		return 0, refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
+	case req.RingID != 0 || req.Mode != abi.ModeAllNIC && req.Mode != abi.ModeNICSW:
+		return 0, refuse(op, full, unix.EINVAL, "an interface is attached whole: mode all-NIC or NIC-and-host, ring 0")
+	case req.Mode == abi.ModeNICSW:
+		return 0, refuse(op, full, unix.EINVAL, "the port has no host rings")
+	}
+	if err := g.ensureSwitch(swName); err != nil {
+		return 0, err
+	}
+	p, err := g.Attach(ctx, swName, ifname)
+	if err != nil {
+		g.dropIfEmpty(ctx, swName)
+		return 0, valeErrno(op, full, err)
+	}
+	return uint32(p.Index), nil
+}
+
+// ValeDetach answers VALE_DETACH and returns the index that the port had.
+func (g *Registry) ValeDetach(ctx context.Context, full string) (uint32, error) {
+	const op = "detach"
+	swName, ifname, err := splitAttach(op, full)
+	if err != nil {
+		return 0, err
+	}
+	g.mu.Lock()
+	if p := g.ports[full]; p != nil {
+		g.mu.Unlock()
+		return 0, refuse(op, full, unix.EBUSY, "it goes when the client that opened it closes it")
+	}
+	var index uint32
+	if p := g.ports[ifname]; p != nil && p.vp != nil {
+		index = uint32(p.vp.Index())
+	}
+	g.mu.Unlock()
+	if err := g.Detach(ctx, swName, ifname); err != nil {
+		return 0, err
+	}
+	return index, nil
+}
+
+// valeErrno gives an attachment's error the errno of NC B.7, where an interface
+// that does not exist is EINVAL.
+func valeErrno(op, full string, err error) error {
+	if errnoOf(err) == unix.ENXIO {
+		return refuse(op, full, unix.EINVAL, "%v", err)
+	}
+	return err
+}
+
+func (g *Registry) hasRegion(id uint16) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.regions[id] != nil
+}
+
+// ensureSwitch makes the switch that an attachment names; it goes with its last
+// port, as in netmap.
+func (g *Registry) ensureSwitch(swName string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.switches[swName] == nil {
+		g.newSwitch(swName, true)
+	}
+	return nil
+}
+
+func (g *Registry) dropIfEmpty(ctx context.Context, swName string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.switches[swName]; s != nil && s.ephemeral && len(s.Ports()) == 0 {
+		g.dropSwitch(ctx, s)
+	}
+}
+
+// HeaderLen answers PORT_HDR_GET: no port has a virtio-net header yet.
+func (g *Registry) HeaderLen(full string) (uint32, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ports[full] == nil {
+		return 0, refuse("get header length", full, unix.ENXIO, "no port has this name")
+	}
+	return 0, nil
+}
+
+// SetHeaderLen answers PORT_HDR_SET.
+func (g *Registry) SetHeaderLen(full string, length uint32) error {
+	const op = "set header length"
+	if length != 0 && length != 10 && length != 12 {
+		return refuse(op, full, unix.EINVAL, "a virtio-net header has 0, 10 or 12 bytes, not %d", length)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.ports[full]; p == nil || p.kind != KindVALE {
+		return refuse(op, full, unix.ENXIO, "no port of a switch has this name")
+	}
+	if length != 0 {
+		return refuse(op, full, unix.EOPNOTSUPP, "virtio-net headers are not served by this version of netmapd")
+	}
+	return nil
+}
