@@ -24,11 +24,13 @@ type message struct {
 func receive(conn *net.UnixConn, buf []byte) (m message, err error) {
 	m.reply = -1
 	oob := make([]byte, unix.CmsgSpace(4*(wire.MaxFDs+1)))
-	n, oobn, flags, _, err := conn.ReadMsgUnix(buf, oob)
-	if err != nil {
-		return m, err // a zero-length message reads as the end too
-	}
+	n, oobn, flags, _, end := conn.ReadMsgUnix(buf, oob)
+	// A message of no bytes reads as the end, and can bring descriptors all the same.
 	fds, err := descriptors(oob[:oobn])
+	if end != nil {
+		discard(fds)
+		return m, end
+	}
 	if len(fds) > 0 && isReplySocket(fds[0]) {
 		m.reply, fds = fds[0], fds[1:]
 	}
