@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,10 +53,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "nmctl: %v\n", err)
+	printError(stderr, err)
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitError
+}
+
+// printError prints the lines of an error. What the daemon says may hold names
+// that a client chose.
+func printError(stderr io.Writer, err error) {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	fmt.Fprintln(stderr, "nmctl: "+strings.Join(lines, "\n")) //nolint:errcheck // nowhere to report it
 }

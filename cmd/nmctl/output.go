@@ -59,6 +59,7 @@ func (p *printer) print(r result) error {
 // printNext prints one of a series.
 func (p *printer) printNext(r result) error {
 	if p.format == formatJSON {
+		p.printed++
 		return p.json(r, "")
 	}
 	if p.format == formatTable && p.printed > 0 {
@@ -87,7 +88,9 @@ func (p *printer) yaml(r result) error {
 	if err := yaml.Unmarshal(buf.Bytes(), &doc); err != nil {
 		return fmt.Errorf("write YAML: %w", err)
 	}
-	blockStyle(&doc)
+	if err := blockStyle(&doc); err != nil {
+		return fmt.Errorf("write YAML: %w", err)
+	}
 	if p.printed > 1 {
 		if _, err := fmt.Fprintln(p.w, "---"); err != nil {
 			return err
@@ -103,13 +106,21 @@ func (p *printer) yaml(r result) error {
 
 // blockStyle drops the JSON style of the node and of all below it, except for
 // empty lists and maps, which have no other.
-func blockStyle(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode || len(n.Content) > 0 {
+func blockStyle(n *yaml.Node) error {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		// Encoding anew keeps the quotes that readers of YAML 1.1 need: a MAC
+		// address of digits is a number to them, "no" is false.
+		return n.Encode(n.Value)
+	case n.Kind == yaml.ScalarNode || len(n.Content) > 0:
 		n.Style = 0
 	}
 	for _, child := range n.Content {
-		blockStyle(child)
+		if err := blockStyle(child); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // table writes aligned columns.
