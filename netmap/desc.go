@@ -110,6 +110,7 @@ func (d *Desc) Close() error {
 func (d *Desc) release() error {
 	var errs []error
 	if d.wake != nil {
+		d.session.dismiss(d.wake)
 		d.wake.close()
 	}
 	if d.syncs != nil {

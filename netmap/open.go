@@ -187,6 +187,7 @@ func (d *Desc) adopt(body []byte, a *answer) (err error) {
 	if d.wake, err = newWake(a.take(wire.FDWake)); err != nil {
 		return err
 	}
+	d.session.enlist(d.wake)
 	d.noTxPoll = b.Flags&abi.FlagNoTxPoll != 0
 	return d.viewRings()
 }

@@ -31,6 +31,9 @@ type session struct {
 	kickFD int
 	dead   atomic.Bool // the daemon is gone
 	refs   int         // under sessions.mu
+
+	mu    sync.Mutex
+	wakes map[*wake]struct{} // of the descriptors, to be told when the daemon ends
 }
 
 // sessions are the live ones by socket.
@@ -78,7 +81,7 @@ func newSession(ctx context.Context, path string) (*session, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start a session with netmapd at %s: %w", path, err)
 	}
-	s := &session{path: path, conn: conn, id: ans.ID, token: ans.Token, kickFD: a.take(0)}
+	s := &session{path: path, conn: conn, id: ans.ID, token: ans.Token, kickFD: a.take(0), wakes: map[*wake]struct{}{}}
 	go s.watch()
 	return s, nil
 }
@@ -97,7 +100,28 @@ func (s *session) watch() {
 			break
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.dead.Store(true)
+	for w := range s.wakes {
+		w.hangup()
+	}
+}
+
+// enlist has the waiters of w told when the daemon ends; dismiss undoes it.
+func (s *session) enlist(w *wake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wakes[w] = struct{}{}
+	if s.dead.Load() {
+		w.hangup()
+	}
+}
+
+func (s *session) dismiss(w *wake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.wakes, w)
 }
 
 // release gives the session back; the last one ends it.

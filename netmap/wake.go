@@ -88,16 +88,13 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 		defer context.AfterFunc(ctx, func() { _ = w.f.SetReadDeadline(time.Unix(1, 0)) })()
 	}
 	for w.gen.Load() == gen {
+		_ = w.f.SetReadDeadline(deadline)
+		// What ends the wait early sets a deadline, which ours may just have undone.
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if w.dead.Load() {
 			return errHangup
-		}
-		_ = w.f.SetReadDeadline(deadline)
-		// The context may have ended, and its deadline been set, before ours was.
-		if err := ctx.Err(); err != nil {
-			return err
 		}
 		err := w.raw.Read(w.readFn)
 		switch {
@@ -135,6 +132,12 @@ func (w *wake) takeTurn(ctx context.Context, deadline time.Time) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// hangup ends all waits, now and later: the daemon is gone.
+func (w *wake) hangup() {
+	w.dead.Store(true)
+	_ = w.f.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (w *wake) close() { _ = w.f.Close() }
