@@ -176,10 +176,12 @@ func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
 		}
 		c.ctl = q
 		return c.bound(ctx, sess, true)
-	case q.ReqType == 0 || q.ReqType > abi.ReqCsbEnable:
-		return result{}, fmt.Errorf("no netmap request has type %d: %w", q.ReqType, unix.EINVAL)
 	}
-	return result{}, fmt.Errorf("netmap request type %d is not served by this version of netmapd: %w", q.ReqType, unix.EOPNOTSUPP)
+	body, err := c.request(ctx, &q, tail)
+	if err != nil {
+		return result{}, err
+	}
+	return result{body: append(abi.Encode(nil, q), body...)}, nil
 }
 
 func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {

@@ -159,6 +159,32 @@ type PoolsInfo struct {
 	BufSize    uint32
 }
 
+// ValeAttach is the body of VALE_ATTACH: a REGISTER body and the port's index.
+type ValeAttach struct {
+	Register  Register
+	PortIndex uint32 // out
+	_         uint32
+}
+
+// ValeDetach is the body of VALE_DETACH.
+type ValeDetach struct {
+	PortIndex uint32 // out
+	_         uint32
+}
+
+// ValeList is the body of VALE_LIST.
+type ValeList struct {
+	BridgeIdx uint16
+	_         uint16
+	PortIdx   uint32
+}
+
+// PortHdr is the body of PORT_HDR_SET and PORT_HDR_GET.
+type PortHdr struct {
+	HdrLen uint32
+	_      uint32
+}
+
 // Encode appends the little-endian image of a request body to b.
 func Encode(b []byte, body any) []byte {
 	b, err := binary.Append(b, binary.LittleEndian, body)

@@ -1,0 +1,66 @@
+package attach
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
+)
+
+// request carries out a netmap request that binds nothing (NC B.7) and returns
+// its body as it goes back. body has the length that the type asks for.
+func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) ([]byte, error) {
+	reg, full := c.srv.reg, abi.CString(q.Name[:])
+	switch q.ReqType {
+	case abi.ReqPortInfoGet:
+		return with(body, func(b *abi.PortInfo) error { return reg.PortInfo(ctx, c.who, full, b) })
+	case abi.ReqPoolsInfoGet:
+		return with(body, func(b *abi.PoolsInfo) error { return reg.PoolsInfo(ctx, c.who, full, b) })
+	case abi.ReqValeAttach:
+		return with(body, func(b *abi.ValeAttach) (err error) {
+			b.PortIndex, err = reg.ValeAttach(ctx, full, &b.Register)
+			return err
+		})
+	case abi.ReqValeDetach:
+		return with(body, func(b *abi.ValeDetach) (err error) {
+			b.PortIndex, err = reg.ValeDetach(ctx, full)
+			return err
+		})
+	case abi.ReqValeList:
+		return with(body, func(b *abi.ValeList) error {
+			name, bridge, port, err := reg.ValeList(full, b.BridgeIdx, b.PortIdx)
+			b.BridgeIdx, b.PortIdx = bridge, port
+			q.Name = [abi.NameSize]byte{}
+			copy(q.Name[:len(q.Name)-1], name)
+			return err
+		})
+	case abi.ReqPortHdrGet:
+		return with(body, func(b *abi.PortHdr) (err error) {
+			b.HdrLen, err = reg.HeaderLen(full)
+			return err
+		})
+	case abi.ReqPortHdrSet:
+		return with(body, func(b *abi.PortHdr) error { return reg.SetHeaderLen(full, b.HdrLen) })
+	case 0:
+		return nil, fmt.Errorf("no netmap request has type 0: %w", unix.EINVAL)
+	}
+	if q.ReqType > abi.ReqCsbEnable {
+		return nil, fmt.Errorf("no netmap request has type %d: %w", q.ReqType, unix.EINVAL)
+	}
+	return nil, fmt.Errorf("netmap request type %d is not served by this version of netmapd: %w", q.ReqType, unix.EOPNOTSUPP)
+}
+
+// with decodes a request body, runs fn on it, and encodes what fn left.
+func with[T any](body []byte, fn func(*T) error) ([]byte, error) {
+	var b T
+	if err := abi.Decode(body, &b); err != nil {
+		return nil, err
+	}
+	if err := fn(&b); err != nil {
+		return nil, err
+	}
+	return abi.Encode(nil, b), nil
+}
