@@ -96,7 +96,7 @@ func (c *cli) stream(cmd *cobra.Command, f func(ctx context.Context, conn grpc.C
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is buffered
+	defer conn.Close() // nothing is buffered
 	err = f(cmd.Context(), conn, &printer{w: cmd.OutOrStdout(), format: c.output})
 	return c.explain(cmd.Context(), err, conn)
 }

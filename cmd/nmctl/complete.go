@@ -42,7 +42,7 @@ func (c *cli) words(cmd *cobra.Command, args []string, list lister) ([]string, c
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	defer conn.Close() //nolint:errcheck // nothing is buffered
+	defer conn.Close() // nothing is buffered
 	ctx := cmd.Context()
 	if ctx == nil {
 		ctx = context.Background()

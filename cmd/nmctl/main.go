@@ -68,5 +68,5 @@ func printError(stderr io.Writer, err error) {
 	for i, line := range lines {
 		lines[i] = printable(line)
 	}
-	fmt.Fprintln(stderr, "nmctl: "+strings.Join(lines, "\n")) //nolint:errcheck // nowhere to report it
+	fmt.Fprintln(stderr, "nmctl: "+strings.Join(lines, "\n")) // nowhere to report it
 }

@@ -133,13 +133,13 @@ func (t *table) row(cells ...any) {
 	for i, cell := range cells {
 		texts[i] = printable(fmt.Sprint(cell))
 	}
-	fmt.Fprintln(t.w, strings.Join(texts, "\t")) //nolint:errcheck // Flush reports it
+	fmt.Fprintln(t.w, strings.Join(texts, "\t")) // Flush reports it
 }
 
 // gap ends a block of columns: those after it are aligned anew.
 func (t *table) gap() {
-	t.w.Flush()       //nolint:errcheck // the last Flush reports it again
-	fmt.Fprintln(t.w) //nolint:errcheck // Flush reports it
+	t.w.Flush()       // the last Flush reports it again
+	fmt.Fprintln(t.w) // Flush reports it
 }
 
 // printable shows what cannot be printed as an escape sequence.

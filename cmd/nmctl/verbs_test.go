@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
 
+	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 	"github.com/netmapd/netmapd/daemon/control/controltest"
 	"github.com/netmapd/netmapd/port"
 )
@@ -80,6 +82,19 @@ func TestJSONNumbers(t *testing.T) {
 	}
 	if got.Lcores[0].CyclesPerPacket != 75 || got.Lcores[0].IdleShare != .75 {
 		t.Errorf("lcores: %+v", got.Lcores)
+	}
+}
+
+// Programs that have the generated code can read the counters with it.
+func TestJSONOfStatsIsASnapshot(t *testing.T) {
+	_, dir := start(t, controltest.Sample())
+	var s pb.Snapshot
+	opts := protojson.UnmarshalOptions{DiscardUnknown: true} // quotients, and words for enums
+	if err := opts.Unmarshal([]byte(mustRun(t, dir, "stats -o json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.GetPorts()[3].GetTx().GetFrames() != 1<<64-1 || s.GetLcores()[0].GetBusyCycles() != 75_000 || s.GetRegions()[0].GetBufPool().GetFree() != 16384 {
+		t.Errorf("got %v", &s)
 	}
 }
 

@@ -35,7 +35,7 @@ type StatsServiceClient interface {
 	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
 	// WatchStats sends a snapshot at once and then one each interval, until the
 	// caller cancels or the daemon stops (UNAVAILABLE). A port asked for may come
-	// and go meanwhile. A slow reader gets fewer snapshots, never older ones.
+	// and go meanwhile. A slow reader gets fewer snapshots.
 	WatchStats(ctx context.Context, in *WatchStatsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatsResponse], error)
 }
 
@@ -88,7 +88,7 @@ type StatsServiceServer interface {
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// WatchStats sends a snapshot at once and then one each interval, until the
 	// caller cancels or the daemon stops (UNAVAILABLE). A port asked for may come
-	// and go meanwhile. A slow reader gets fewer snapshots, never older ones.
+	// and go meanwhile. A slow reader gets fewer snapshots.
 	WatchStats(*WatchStatsRequest, grpc.ServerStreamingServer[WatchStatsResponse]) error
 	mustEmbedUnimplementedStatsServiceServer()
 }
