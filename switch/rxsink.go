@@ -8,6 +8,9 @@ import (
 // oneSlot is the flags of a frame of one slot: the number of its slots (NC A.6).
 const oneSlot = 1 << abi.NSFragShift
 
+// ahead is how many frames before its copy a buffer is prefetched.
+const ahead = 8
+
 // RxSink puts frames in a client's RX ring.
 type RxSink struct {
 	r *ring.Ring
@@ -66,7 +69,10 @@ func (s *RxSink) commit(start, got, used uint32) {
 func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frames, bytes uint64) {
 	slots, bufs := s.r.Slots(), s.r.Bufs()
 	num, size, base := slots.Num(), bufs.Size(), bufs.Base()
-	for _, i := range list {
+	for k, i := range list {
+		if k%ahead == 0 && at+2*ahead <= num {
+			prefetchBufs(slots.At(at+ahead), ahead, base, uint64(size), uint64(bufs.Num()))
+		}
 		f := &b.Frags[i&(MaxBatch-1)]
 		idx := slots.Load(at).Idx()
 		if bufs.Valid(idx) && uint32(f.Len) <= size {

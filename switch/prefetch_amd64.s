@@ -1,0 +1,22 @@
+#include "textflag.h"
+
+// func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint64)
+TEXT ·prefetchBufs(SB), NOSPLIT, $0-40
+	MOVQ slots+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ base+16(FP), DI
+	MOVQ size+24(FP), DX
+	MOVQ num+32(FP), BX
+
+loop:
+	MOVL  (SI), AX // the buffer index, the high half cleared
+	CMPQ  AX, BX
+	JAE   next
+	IMULQ DX, AX
+	BYTE  $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x07 // PREFETCHW (DI)(AX*1)
+
+next:
+	ADDQ $16, SI
+	DECQ CX
+	JNE  loop
+	RET
