@@ -68,6 +68,13 @@ func (s devState) String() string {
 // difference which ones a driver made.
 var plug sync.Mutex
 
+// The kernel frees the queue of a closed XDP socket a little later (10 to 50 ms here), and until then nobody can bind to
+// it. The driver cannot be asked to try again, because a failed try leaves its rings unusable.
+const xdpGrace = 200 * time.Millisecond
+
+// xdpClosed is when the last XDP socket was closed. Guarded by plug.
+var xdpClosed time.Time
+
 // poolSeq numbers the pools: a name must not come again while an old pool of it could still be there.
 var poolSeq atomic.Uint32
 
@@ -180,6 +187,9 @@ func (d *Device) Configure(cfg Config) error {
 			fmt.Sprintf("%d receive and %d transmit queues were asked for, the device has %d and %d",
 				cfg.RxQueues, cfg.TxQueues, d.info.MaxRxQueues, d.info.MaxTxQueues))
 	}
+	if d.info.Driver == driverAFXDP {
+		time.Sleep(time.Until(xdpClosed.Add(xdpGrace)))
+	}
 	fdsBefore := openFDs()
 	err := d.setup(&cfg)
 	C.netmapd_fix_signals()
@@ -195,31 +205,7 @@ func (d *Device) Configure(cfg Config) error {
 	return err
 }
 
-// setup prepares the queues, again for a while if that fails on an XDP socket: the kernel unbinds a closed socket from its
-// queue only after a grace period, and the driver does not tell EBUSY from other errors.
-func (d *Device) setup(cfg *Config) error {
-	want := *cfg
-	for try := 0; ; try++ {
-		err := d.setupOnce(cfg)
-		if err == nil || d.info.Driver != driverAFXDP || try == xdpTries {
-			return err
-		}
-		if d.pool != nil { // the driver forgets mbufs when it fails
-			_ = d.pool.Free()
-			d.pool = nil
-		}
-		*cfg = want
-		time.Sleep(xdpRetry)
-	}
-}
-
-// A queue is tried for this long, half a second in all.
-const (
-	xdpTries = 20
-	xdpRetry = 25 * time.Millisecond
-)
-
-func (d *Device) setupOnce(cfg *Config) (err error) {
+func (d *Device) setup(cfg *Config) (err error) {
 	if err = d.port.DevConfigure(cfg.RxQueues, cfg.TxQueues); err != nil {
 		return err
 	}
@@ -357,6 +343,7 @@ func (d *Device) Close() error {
 	if d.info.Driver == driverAFXDP {
 		d.left.close()
 		newLeftovers(fdsBefore).close()
+		xdpClosed = time.Now()
 	}
 	d.state, d.sockets = closedDev, nil
 	C.free(unsafe.Pointer(d.c))
