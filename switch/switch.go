@@ -29,7 +29,8 @@ type Options struct {
 	MaxPorts int
 
 	// MaxAddresses is where the table stops growing, rounded up to a power of
-	// two; from there on new addresses displace old ones. 0 means 65536.
+	// two and to 1024; from there on new addresses displace old ones, pinned ones
+	// excepted. 0 means 65536.
 	MaxAddresses int
 
 	// Batch is the number of slots taken from a source at a time, at most

@@ -20,7 +20,8 @@ const (
 	epochs     = 7 // values that an epoch takes, from 1 on
 )
 
-// MaxPorts is how many ports an entry of the table can tell apart.
+// MaxPorts is how many ports a switch can have: as many as an entry of the
+// table can tell apart. (The reference has 252, NC E.5.)
 const MaxPorts = portMask
 
 const (
