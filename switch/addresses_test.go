@@ -92,6 +92,25 @@ func TestNoAgeing(t *testing.T) {
 	}
 }
 
+// Age can be set later; silence is counted from then on.
+func TestSetAge(t *testing.T) {
+	w := newNet(t, 2, small, Options{})
+	w.send(0, frame(broadcast, station(1), 60, 1))
+	now := time.Unix(1e9, 0)
+	w.s.Maintain(now)
+	now = now.Add(time.Hour)
+	w.s.SetAge(300 * time.Second)
+	w.s.Maintain(now)
+	if n := len(w.s.Addresses()); n != 1 {
+		t.Errorf("%d addresses at once, want 1", n)
+	}
+	now = now.Add(371 * time.Second)
+	w.s.Maintain(now)
+	if n := len(w.s.Addresses()); n != 0 {
+		t.Errorf("%d addresses 371 s later, want none", n)
+	}
+}
+
 // The table grows with the number of stations, asked for by the lcore and done
 // by the control plane.
 func TestTableGrows(t *testing.T) {

@@ -38,18 +38,6 @@ func (b *Batch) Drop(r Reason, frames, bytes uint64) {
 	b.ctr.Drops[r] += frames
 }
 
-// Add appends a frame of one slot.
-func (b *Batch) Add(off uint64, length uint16) {
-	b.Frags[b.N] = Frag{Off: off, Len: length, Slots: 1}
-	b.N++
-}
-
-// Bytes views fragment i.
-func (b *Batch) Bytes(i int) []byte {
-	f := &b.Frags[i]
-	return unsafe.Slice((*byte)(unsafe.Add(b.Base, f.Off)), f.Len)
-}
-
 // at is the address of a fragment.
 func (b *Batch) at(f *Frag) unsafe.Pointer { return unsafe.Add(b.Base, f.Off) }
 

@@ -15,14 +15,6 @@ const maxReasons = 20
 // Drops counts frames by Reason.
 type Drops [maxReasons]uint64
 
-// Total is the sum over all reasons.
-func (d *Drops) Total() (n uint64) {
-	for _, v := range d {
-		n += v
-	}
-	return n
-}
-
 // ByName gives the drops that occurred, keyed by the reason's name.
 func (d *Drops) ByName() map[string]uint64 {
 	m := make(map[string]uint64)

@@ -24,7 +24,6 @@ const (
 	NotBound                                   // nobody opened the receiving ring
 	RxBadIndex                                 // the receiver's slot names a buffer outside its region; it got length 0 there
 	RxBadLength                                // a fragment is longer than the receiver's buffers; it got length 0 there
-	RxStopped                                  // the receiving ring or device has failed
 	Unread                                     // delivered, but never read before the port closed
 
 	numReasons = iota + VacantPort + 1
@@ -43,7 +42,6 @@ var reasonNames = [numReasons]string{
 	NotBound:         "not_bound",
 	RxBadIndex:       "rx_bad_index",
 	RxBadLength:      "rx_bad_length",
-	RxStopped:        "rx_stopped",
 	Unread:           "unread",
 }
 
