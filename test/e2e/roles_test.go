@@ -19,6 +19,7 @@ var roles = map[string]func(*talk) error{
 	"flood":    flood,
 	"sink":     sink,
 	"hold":     hold,
+	"blocker":  blocker,
 	"redeem":   redeem,
 }
 
