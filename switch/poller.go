@@ -91,9 +91,6 @@ func (pl *Poller) Remove(p *Port) {
 	pl.sources = slices.DeleteFunc(pl.sources, func(s source) bool { return s.port == p })
 }
 
-// Len is the number of sources.
-func (pl *Poller) Len() int { return len(pl.sources) }
-
 // Poll takes a batch from every source and returns the number of frames moved
 // or dropped.
 func (pl *Poller) Poll() (frames int) {

@@ -155,13 +155,6 @@ func (s *Switch) Detach(p *Port) error {
 	return nil
 }
 
-// Port finds a port by its name, or returns nil.
-func (s *Switch) Port(name string) *Port {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.find(name)
-}
-
 // Ports lists the ports by ascending index.
 func (s *Switch) Ports() []*Port {
 	s.mu.Lock()
@@ -255,9 +248,6 @@ func (p *Port) Name() string { return p.name }
 
 // Index of the port on its switch.
 func (p *Port) Index() int { return p.index }
-
-// Switch that the port is, or was, attached to.
-func (p *Port) Switch() *Switch { return p.sw }
 
 // Unread books frames that were delivered to the port and never read: they are
 // no longer Rx but drops. Nobody may deliver to the port any more. The numbers
