@@ -217,19 +217,23 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 	}
 	k.SetBound(true)
 	p := d.port
-	if p.kind != KindVALE || k.Dir() != abi.DirTx {
-		return nil
-	}
-	k.src = vale.NewTxSource(k.Ring)
-	poller, err := p.sw.poller(ctx, p.lc)
-	if err == nil {
-		err = p.lc.Do(ctx, func() { poller.Add(p.vp, k.ID(), k.src) })
+	var err error
+	switch {
+	case p.dev != nil:
+		// An lcore that sleeps has not armed this ring, nor looked at its queue.
+		err = p.lc.Do(ctx, func() {})
+	case k.Dir() == abi.DirTx:
+		k.src = vale.NewTxSource(k.Ring)
+		var poller *vale.Poller
+		if poller, err = d.g.poller(ctx, p.sw, p.lc); err == nil {
+			err = p.lc.Do(ctx, func() { poller.Add(p.vp, k.ID(), k.src) })
+		}
 	}
 	if err != nil {
 		k.users--
 		k.SetBound(false)
 		k.src = nil
-		return fmt.Errorf("start ring tx%d of %s: %w", k.ID(), p.name, err)
+		return fmt.Errorf("start ring %s of %s: %w", k, p.name, err)
 	}
 	return nil
 }
@@ -243,7 +247,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	}
 	if p.kind == KindVALE && k.Dir() == abi.DirTx {
 		last := k.users == 1
-		poller, err := p.sw.poller(ctx, p.lc)
+		poller, err := d.g.poller(ctx, p.sw, p.lc)
 		if err == nil {
 			err = p.lc.Do(ctx, func() {
 				poller.Drain(p.vp)
@@ -253,7 +257,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 			})
 		}
 		if err != nil {
-			return fmt.Errorf("stop ring tx%d of %s: %w", k.ID(), p.name, err)
+			return fmt.Errorf("stop ring %s of %s: %w", k, p.name, err)
 		}
 	}
 	if p.dev != nil && k.Dir() == abi.DirTx {
@@ -362,7 +366,7 @@ func (d *Desc) Close(ctx context.Context) error {
 // last port of that.
 func (g *Registry) vanish(ctx context.Context, p *port) {
 	if p.kind == KindVALE {
-		g.leaveSwitch(ctx, p)
+		_ = g.leaveSwitch(ctx, p) // destroy asks again whether the memory may go
 	}
 	g.destroy(ctx, p)
 }

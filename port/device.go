@@ -25,6 +25,7 @@ type device struct {
 	devargs string // other devices
 	queues  int
 	slots   int
+	bufSize int // of the region
 
 	nic  *ethdev.Device // nil while not driven
 	rx   []*rxQueue
@@ -60,9 +61,9 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 	default:
 		return nil, refuse(op, s.Name, unix.EINVAL, "driver %q is not auto, af_xdp or af_packet", s.Driver)
 	}
-	d.driver = string(d.choices[0])
-	if size := int(g.cfg.Global.BufSize); ifi.MTU > size {
-		return nil, refuse(op, s.Name, unix.EINVAL, "its MTU of %d bytes does not fit the buffers of %d; lower it with ip link set %s mtu %d", ifi.MTU, size, s.Ifname, size)
+	d.driver, d.bufSize = string(d.choices[0]), int(g.cfg.Global.BufSize)
+	if err := d.fits(ifi); err != nil {
+		return nil, refuseFor(op, s.Name, err)
 	}
 	return g.addDevicePort(s, KindInterface, d)
 }
@@ -74,7 +75,7 @@ func (g *Registry) createDevice(_ context.Context, s Spec) (*port, error) {
 	}
 	d := &device{log: g.log, devargs: s.Devargs, queues: max(s.Rings, 1), slots: s.Slots}
 	if err := d.open(); err != nil {
-		return nil, refuse("create port", s.Name, errnoOf(err), "%v", err)
+		return nil, refuseFor("create port", s.Name, err)
 	}
 	p, err := g.addDevicePort(s, KindDevice, d)
 	if err != nil {
@@ -102,14 +103,6 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	return p, nil
 }
 
-func errnoOf(err error) unix.Errno {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return unix.EIO
-}
-
 // open plugs the device in and starts it. Of several drivers for an interface
 // the first that works is taken.
 func (d *device) open() error {
@@ -119,6 +112,13 @@ func (d *device) open() error {
 	if d.ifname == "" {
 		return d.start(d.devargs)
 	}
+	ifi, err := net.InterfaceByName(d.ifname)
+	if err != nil {
+		return refuse("drive", d.ifname, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace any more", d.ifname)
+	}
+	if err := d.fits(ifi); err != nil {
+		return err
+	}
 	var errs []error
 	for _, drv := range d.choices {
 		args, err := ethdev.InterfaceDevargs(string(drv), d.ifname, d.queues, d.slots)
@@ -126,7 +126,7 @@ func (d *device) open() error {
 			err = d.start(args)
 		}
 		if err == nil && drv == DriverAFPacket {
-			err = d.takeFromHost()
+			d.drop, err = newHostDrop(ifi.Index)
 		}
 		if err == nil {
 			d.driver = string(drv)
@@ -138,13 +138,13 @@ func (d *device) open() error {
 	return fmt.Errorf("drive kernel interface %s: %w", d.ifname, errors.Join(errs...))
 }
 
-func (d *device) takeFromHost() error {
-	ifi, err := net.InterfaceByName(d.ifname)
-	if err != nil {
-		return err
+// fits checks that what the interface receives fits the buffers (NC B.5, step
+// 15). Its MTU can change whenever it is not open.
+func (d *device) fits(ifi *net.Interface) error {
+	if ifi.MTU > d.bufSize {
+		return refuse("drive", d.ifname, unix.EINVAL, "its MTU of %d bytes does not fit the buffers of %d; lower it with ip link set %s mtu %d", ifi.MTU, d.bufSize, d.ifname, d.bufSize)
 	}
-	d.drop, err = newHostDrop(ifi.Index)
-	return err
+	return nil
 }
 
 func (d *device) start(devargs string) (err error) {
@@ -247,14 +247,19 @@ func (d *device) sinks() []vale.Sink {
 
 // openForClients starts moving frames between the device and the port's rings.
 func (d *device) openForClients(ctx context.Context, p *port) error {
+	if err := d.closeForClients(ctx, p); err != nil { // left by a close that found the lcore stuck
+		return fmt.Errorf("open %s: %w", p.name, err)
+	}
 	if err := d.use(p.lc); err != nil {
-		return refuse("register", p.name, errnoOf(err), "%v", err)
+		return refuseFor("register", p.name, err)
 	}
 	d.unit = newDeviceUnit(p)
 	if err := p.lc.Add(ctx, d.unit); err != nil {
-		d.unit = nil
-		d.idle(p.lc)
-		return err
+		if !errors.Is(err, lcore.ErrMayRun) { // else it is taken off before the next use
+			d.unit = nil
+			d.idle(p.lc)
+		}
+		return fmt.Errorf("open %s: %w", p.name, err)
 	}
 	return nil
 }

@@ -46,6 +46,14 @@ type kring struct {
 	src   *vale.TxSource // a VALE TX ring that is being polled
 }
 
+// String names the ring as people do: tx0, rx1.
+func (k *kring) String() string {
+	if k.Dir() == abi.DirTx {
+		return fmt.Sprintf("tx%d", k.ID())
+	}
+	return fmt.Sprintf("rx%d", k.ID())
+}
+
 // hostRings are shown in netmap_if although no port has any yet (NC A.4).
 const hostRings = 1
 
@@ -129,19 +137,28 @@ func (p *port) free(g *Registry) {
 }
 
 // destroy removes a port that is neither open nor attached. When an lcore does
-// not answer, the memory is leaked rather than pulled from under it.
+// not answer, its memory and device are leaked rather than pulled from under it.
 func (g *Registry) destroy(ctx context.Context, p *port) {
+	var err error
+	if p.dev != nil {
+		err = p.dev.closeForClients(ctx, p) // nothing to do, unless a close failed
+	}
+	if err == nil {
+		err = g.quiesce(ctx)
+	}
 	st := g.portStats(p)
 	if p.dev != nil {
 		st.Device = p.dev.counters()
-		p.dev.unplug()
 	}
-	delete(g.ports, p.name)
 	st.Gone = true
+	delete(g.ports, p.name)
 	g.departed.add(st)
-	if err := g.quiesce(ctx); err != nil {
-		g.log.Error("memory of a port is left allocated", "port", p.name, "err", err)
+	if err != nil {
+		g.log.Error("what a port had is left allocated", "port", p.name, "err", err)
 		return
+	}
+	if p.dev != nil {
+		p.dev.unplug()
 	}
 	p.free(g)
 }

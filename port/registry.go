@@ -74,9 +74,14 @@ func (g *Registry) Close(ctx context.Context) {
 	g.closed = true
 	for _, p := range g.sorted() {
 		if p.sw != nil {
-			g.leaveSwitch(ctx, p)
+			if err := g.detach(ctx, p); err != nil {
+				g.log.Error("close", "err", err)
+			}
 		}
 		g.destroy(ctx, p)
+	}
+	for _, s := range g.switches {
+		g.dropSwitch(ctx, s)
 	}
 	for id, r := range g.regions {
 		_ = r.Close()
@@ -172,7 +177,7 @@ func (g *Registry) dropRegion(r *shm.Region) {
 func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.Register) (*port, error) {
 	core, err := name.ParseCore(full)
 	if err != nil {
-		return nil, err
+		return nil, refuseFor("register", full, err)
 	}
 	if p := g.ports[full]; p != nil {
 		return p, nil
@@ -246,7 +251,7 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 	}
 	core, err := name.ParseCore(s.Name)
 	if err != nil {
-		return Info{}, err
+		return Info{}, refuse("create port", s.Name, unix.EINVAL, "%v", err)
 	}
 	if core.Kind != name.Interface {
 		return Info{}, refuse("create port", s.Name, unix.EINVAL, "ports of switches appear when a client opens them; only interface and device ports are created")

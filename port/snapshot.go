@@ -45,27 +45,11 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 		books[p] = c
 	}
 	for _, l := range g.lcores {
-		err := l.Do(ctx, func() {
-			for _, p := range live {
-				if p.sw != nil && p.sw.pollers[l] != nil {
-					p.sw.pollers[l].Share(p.vp, books[p])
-				}
-				if p.lc == l && p.dev != nil {
-					books[p].Add(&p.dev.books)
-				}
-			}
-		})
+		st, err := g.readLcore(ctx, l, books)
 		if err != nil {
 			return snap, fmt.Errorf("read the counters of lcore %d: %w", l.ID(), err)
 		}
-		st, err := l.Stats(ctx)
-		if err != nil {
-			return snap, fmt.Errorf("read the counters of lcore %d: %w", l.ID(), err)
-		}
-		snap.Lcores = append(snap.Lcores, LcoreStats{
-			ID: l.ID(), CPU: l.CPU(), Mode: l.Mode().String(), Units: st.Units, Packets: st.Packets,
-			BusyCycles: st.BusyCycles, IdleCycles: st.IdleCycles, Sleeps: st.Sleeps, Wakeups: st.Wakeups, Stuck: l.Stuck(),
-		})
+		snap.Lcores = append(snap.Lcores, st)
 	}
 	for _, p := range live {
 		s := p.stats(books[p])
@@ -83,6 +67,33 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 		})
 	}
 	return snap, nil
+}
+
+// readLcore adds what an lcore counted to the books of its ports. One that is
+// stuck cannot be asked, and is not in need of it: what it wrote stands still.
+func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*port]*vale.Counters) (LcoreStats, error) {
+	out := LcoreStats{ID: l.ID(), CPU: l.CPU(), Mode: l.Mode().String(), Stuck: l.Stuck()}
+	read := func() {
+		for p, b := range books {
+			if p.sw != nil && p.sw.pollers[l] != nil {
+				p.sw.pollers[l].Share(p.vp, b)
+			}
+			if p.lc == l && p.dev != nil {
+				b.Add(&p.dev.books)
+			}
+		}
+	}
+	if out.Stuck {
+		read()
+		return out, nil
+	}
+	if err := l.Do(ctx, read); err != nil {
+		return out, err
+	}
+	st, err := l.Stats(ctx)
+	out.Units, out.Packets, out.BusyCycles, out.IdleCycles = st.Units, st.Packets, st.BusyCycles, st.IdleCycles
+	out.Sleeps, out.Wakeups = st.Sleeps, st.Wakeups
+	return out, err
 }
 
 // stats turns a port's books into its statistics.

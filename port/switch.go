@@ -52,10 +52,18 @@ func (g *Registry) freeSwitchIndex() (i uint16) {
 	return i
 }
 
-// poller returns the switch's poller on an lcore, started when first needed.
-func (s *valeSwitch) poller(ctx context.Context, l *lcore.Lcore) (*vale.Poller, error) {
+// poller returns the switch's poller on an lcore. It is started when first
+// needed, and again after it failed: a panic takes it off its lcore for good.
+// The rings that it polled then stay stopped, until their clients close them.
+func (g *Registry) poller(ctx context.Context, s *valeSwitch, l *lcore.Lcore) (*vale.Poller, error) {
 	if pl := s.pollers[l]; pl != nil {
-		return pl, nil
+		failed, err := pollerFailure(ctx, l, pl)
+		if err != nil || failed == nil {
+			return pl, err
+		}
+		g.log.Warn("switch starts again after a failure", "switch", s.name, "lcore", l.ID(), "failure", failed)
+		s.ClosePoller(pl)
+		delete(s.pollers, l)
 	}
 	pl := s.NewPoller()
 	if err := l.Add(ctx, pl); err != nil {
@@ -63,7 +71,31 @@ func (s *valeSwitch) poller(ctx context.Context, l *lcore.Lcore) (*vale.Poller, 
 		return nil, fmt.Errorf("start switch %s on lcore %d: %w", s.name, l.ID(), err)
 	}
 	s.pollers[l] = pl
+	for _, p := range g.ports {
+		if p.sw == s && p.lc == l && p.dev != nil { // nobody opens a device's port again
+			if err := p.pollDevice(ctx, pl); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return pl, nil
+}
+
+func pollerFailure(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) (error, error) {
+	var failed error
+	if err := l.Do(ctx, func() { failed = pl.Err() }); err != nil {
+		return nil, err
+	}
+	return failed, nil
+}
+
+// pollDevice makes a switch take frames from the queues of an attached device.
+func (p *port) pollDevice(ctx context.Context, pl *vale.Poller) error {
+	return p.lc.Do(ctx, func() {
+		for i, src := range p.dev.sources() {
+			pl.Add(p.vp, i, src)
+		}
+	})
 }
 
 func (s *valeSwitch) tend(now time.Time) { s.Maintain(now) }
@@ -86,6 +118,9 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 	const op = "register"
 	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
 		return nil, refuse(op, core.Name, unix.EBUSY, "the interface %s is attached to %s and the switch uses its rings", core.Port, core.Switch)
+	}
+	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
+		return nil, refuse(op, core.Name, unix.EBUSY, "%q is attached to %s itself; choose another port name", core.Port, core.Switch)
 	}
 	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
 		return nil, refuse(op, core.Name, unix.EINVAL,
@@ -153,18 +188,17 @@ func (g *Registry) joinSwitch(ctx context.Context, s *valeSwitch, p *port, sinks
 }
 
 // leaveSwitch detaches a port whose sources were removed. Its counters stay in
-// p.vp. The caller quiesces before it frees what the sinks use.
-func (g *Registry) leaveSwitch(ctx context.Context, p *port) {
+// p.vp. An error says that an lcore may go on using the port's sinks.
+func (g *Registry) leaveSwitch(ctx context.Context, p *port) error {
 	s := p.sw
 	if err := s.Detach(p.vp); err != nil {
 		g.log.Error("detach", "switch", s.name, "port", p.name, "err", err)
 	}
-	if err := g.quiesce(ctx); err != nil {
-		g.log.Error("detach", "switch", s.name, "port", p.name, "err", err)
-	}
+	err := g.quiesce(ctx)
 	if s.ephemeral && len(s.Ports()) == 0 {
 		g.dropSwitch(ctx, s)
 	}
+	return err
 }
 
 // Switches lists the switches by name order of creation.
@@ -191,12 +225,8 @@ func (s *valeSwitch) info() SwitchInfo {
 func (g *Registry) CreateSwitch(_ context.Context, swName string) (SwitchInfo, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	core, err := name.ParseCore(swName + ":x")
-	if err != nil {
-		return SwitchInfo{}, err
-	}
-	if core.Kind != name.SwitchPort || core.Switch != swName {
-		return SwitchInfo{}, refuse("create switch", swName, unix.EINVAL, `the name of a switch is "vale" followed by letters, digits and _`)
+	if err := name.CheckSwitch(swName); err != nil {
+		return SwitchInfo{}, refuse("create switch", swName, unix.EINVAL, "%v", err)
 	}
 	if s := g.switches[swName]; s != nil {
 		if !s.ephemeral {
@@ -252,7 +282,7 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 		if p.ephemeral {
 			g.destroy(ctx, p)
 		}
-		return SwitchPort{}, refuse(op, portName, errnoOf(err), "%v", err)
+		return SwitchPort{}, refuseFor(op, portName, err)
 	}
 	return SwitchPort{Index: p.vp.Index(), Name: p.name}, nil
 }
@@ -260,28 +290,24 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 // attachDevice opens the device and makes the switch's poller take frames from
 // its queues.
 func (g *Registry) attachDevice(ctx context.Context, s *valeSwitch, p *port) error {
+	pl, err := g.poller(ctx, s, p.lc)
+	if err != nil {
+		return err
+	}
 	if err := p.dev.use(p.lc); err != nil {
 		return err
 	}
-	err := g.joinSwitch(ctx, s, p, p.dev.sinks())
-	if err != nil {
+	if err := g.joinSwitch(ctx, s, p, p.dev.sinks()); err != nil {
 		p.dev.idle(p.lc)
 		return err
 	}
-	pl, err := s.poller(ctx, p.lc)
-	if err == nil {
-		err = p.lc.Do(ctx, func() {
-			for i, src := range p.dev.sources() {
-				pl.Add(p.vp, i, src)
-			}
-		})
+	if err := p.pollDevice(ctx, pl); err != nil {
+		if derr := g.detach(ctx, p); derr != nil {
+			g.log.Error("undo an attachment", "err", derr)
+		}
+		return err
 	}
-	if err != nil {
-		g.leaveSwitch(ctx, p)
-		p.retire()
-		p.dev.idle(p.lc)
-	}
-	return err
+	return nil
 }
 
 // Detach takes an interface or device port off its switch.
@@ -296,18 +322,32 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 	case p.kind == KindVALE:
 		return refuse(op, portName, unix.EBUSY, "it goes when the client that opened it closes it")
 	}
-	pl, err := p.sw.poller(ctx, p.lc)
-	if err == nil {
-		err = p.lc.Do(ctx, func() { pl.Remove(p.vp) })
+	if err := g.detach(ctx, p); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("detach %s from %s: %w", portName, swName, err)
-	}
-	g.leaveSwitch(ctx, p)
-	p.retire()
-	p.dev.idle(p.lc)
 	if p.ephemeral {
 		g.destroy(ctx, p)
+	}
+	return nil
+}
+
+// detach takes a port off its switch, and gives a kernel interface back to the
+// host. When an lcore does not answer, the port stays attached, or at least its
+// device is left as it is.
+func (g *Registry) detach(ctx context.Context, p *port) error {
+	s := p.sw
+	if pl := s.pollers[p.lc]; pl != nil {
+		if err := p.lc.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
+			return fmt.Errorf("detach %s from %s: %w", p.name, s.name, err)
+		}
+	}
+	err := g.leaveSwitch(ctx, p)
+	p.retire()
+	if err != nil {
+		return fmt.Errorf("detach %s from %s: it is off the switch, but an lcore may still use its device: %w", p.name, s.name, err)
+	}
+	if p.dev != nil {
+		p.dev.idle(p.lc)
 	}
 	return nil
 }

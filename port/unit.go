@@ -40,7 +40,10 @@ func (u *deviceUnit) Poll() (n int) {
 		if q.rx.Bound() && q.rx.Release() > 0 {
 			n += q.receive.Turn(burst)
 		}
-		n += q.transmit.Turn(burst)
+		// Who closed the ring may still have it mapped: only a bound one is taken from.
+		if q.tx.Bound() {
+			n += q.transmit.Turn(burst)
+		}
 	}
 	return n
 }
@@ -50,7 +53,7 @@ func (u *deviceUnit) Poll() (n int) {
 func (u *deviceUnit) Arm() bool {
 	for i := range u.queues {
 		q := &u.queues[i]
-		if !q.tx.Arm() {
+		if q.tx.Bound() && !q.tx.Arm() {
 			return false
 		}
 		if q.rx.Bound() && q.rx.Release() == 0 && !q.rx.Arm() {
