@@ -39,6 +39,8 @@ func commands(c *cli) []*cobra.Command {
 		newSwitchCommand(c),
 		newStatsCommand(c),
 		newSystemCommand(c),
+		newPktGenCommand(c),
+		newBridgeCommand(c),
 		newVersionCommand(c),
 	}
 }
