@@ -8,16 +8,32 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
-
-	"google.golang.org/protobuf/encoding/protojson"
-
-	netmapdv1 "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 )
+
+// statistics is what we read of the output of nmctl.
+type statistics struct {
+	Ports []struct {
+		Name   string            `json:"name"`
+		Tx, Rx count             // frames that the port sent, and that its reader took
+		Drops  map[string]uint64 `json:"drops"`
+	} `json:"ports"`
+	Lcores []struct {
+		ID              int      `json:"id"`
+		CPU             int      `json:"cpu"`
+		Packets         uint64   `json:"packets"`
+		CyclesPerPacket *float64 `json:"cycles_per_packet"`
+	} `json:"lcores"`
+}
+
+type count struct {
+	Frames uint64 `json:"frames"`
+}
 
 func main() {
 	if len(os.Args) != 3 {
@@ -31,38 +47,33 @@ func main() {
 }
 
 func run(in io.Reader, out io.Writer, sender, receiver string) error {
-	text, err := io.ReadAll(in)
-	if err != nil {
-		return fmt.Errorf("reading statistics: %w", err)
+	var s statistics
+	if err := json.NewDecoder(in).Decode(&s); err != nil {
+		return fmt.Errorf("statistics are not what nmctl prints as JSON: %w", err)
 	}
-	var s netmapdv1.Snapshot
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("statistics are not a netmapd.v1 Snapshot in JSON: %w", err)
-	}
-	lost := account(&s, out, sender, receiver)
-	for _, l := range s.GetLcores() {
-		if l.GetPackets() > 0 {
-			fmt.Fprintf(out, "lcore %d on CPU %d: %d packets, %.1f cycles per packet\n",
-				l.GetId(), l.GetCpu(), l.GetPackets(), float64(l.GetBusyCycles())/float64(l.GetPackets()))
+	unbalanced := account(&s, out, sender, receiver)
+	for _, l := range s.Lcores {
+		if l.CyclesPerPacket != nil {
+			fmt.Fprintf(out, "lcore %d on CPU %d: %d packets, %.1f cycles per packet\n", l.ID, l.CPU, l.Packets, *l.CyclesPerPacket)
 		}
 	}
-	return lost
+	return unbalanced
 }
 
 // account prints where the frames of sender went; the error says what is wrong with the sum.
-func account(s *netmapdv1.Snapshot, out io.Writer, sender, receiver string) error {
+func account(s *statistics, out io.Writer, sender, receiver string) error {
 	var sent, received, dropped uint64
 	reasons := map[string]uint64{}
-	for _, p := range s.GetPorts() {
-		switch p.GetName() {
+	for _, p := range s.Ports {
+		switch p.Name {
 		case sender:
-			sent += p.GetTx().GetFrames()
+			sent += p.Tx.Frames
 		case receiver:
-			received += p.GetRx().GetFrames()
+			received += p.Rx.Frames
 		default:
 			continue
 		}
-		for reason, n := range p.GetDrops() {
+		for reason, n := range p.Drops {
 			reasons[reason] += n
 			dropped += n
 		}
