@@ -108,6 +108,10 @@ func (c *conn) handle(m message) (result, error) {
 		return c.join(ctx, m.rest)
 	case wire.TypeRedeem:
 		return c.redeem(ctx, m.rest)
+	case wire.TypeLegacy:
+		return c.legacy(ctx, m.rest)
+	case wire.TypeIface:
+		return c.iface(ctx, m.rest)
 	}
 	return result{}, fmt.Errorf("%w: no request has type %d", wire.ErrMalformed, m.header.Type)
 }
@@ -155,34 +159,74 @@ func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if want := abi.BodySize(q.ReqType); len(tail) != want {
-		return result{}, fmt.Errorf("%w: request type %d has a body of %d bytes, this one has %d", wire.ErrMalformed, q.ReqType, want, len(tail))
+	size := abi.BodySize(q.ReqType)
+	if want := size + int(q.OptionBytes); len(tail) != want {
+		return result{}, fmt.Errorf("%w: request type %d has a body of %d bytes and says %d of options, %d are there", wire.ErrMalformed, q.ReqType, size, q.OptionBytes, len(tail))
+	}
+	opts, err := parseOptions(tail[size:])
+	if err != nil {
+		return result{}, err
 	}
 	sess, err := c.asDescriptor(q.Token)
 	if err != nil {
 		return result{}, err
 	}
 	q.Name[len(q.Name)-1] = 0
-	switch {
-	case q.Version < abi.MinAPIVersion || q.Version > abi.MaxAPIVersion:
-		return result{}, fmt.Errorf("netmap API version %d, accepted are %d to %d: %w", q.Version, abi.MinAPIVersion, abi.MaxAPIVersion, unix.EINVAL)
-	case q.ReqType == abi.ReqRegister:
-		var reg abi.Register
-		if err := abi.Decode(tail, &reg); err != nil {
-			return result{}, err
-		}
-		if err := c.bind(ctx, abi.CString(q.Name[:]), &reg); err != nil {
-			return result{}, err
-		}
-		c.ctl = q
-		return c.bound(ctx, sess, true)
+	q.Errno = 0
+	res, err := c.serve(ctx, sess, &q, tail[:size], opts)
+	if err == nil {
+		res.body = append(res.body, opts.blob...)
+	} else if len(opts.blob) > 0 && !errors.Is(err, wire.ErrMalformed) {
+		q.Errno = uint16(errnoOf(err))
+		res.body = append(abi.Encode(nil, q), tail[:size]...)
+		res.body = append(append(res.body, opts.blob...), err.Error()...)
+		err = nil
 	}
-	body, err := c.request(ctx, &q, tail)
+	return res, err
+}
+
+// serve carries out one request of the new interface.
+func (c *conn) serve(ctx context.Context, sess *port.Session, q *wire.Control, body []byte, opts options) (result, error) {
+	if q.Version < abi.MinAPIVersion || q.Version > abi.MaxAPIVersion {
+		return result{}, fmt.Errorf("netmap API version %d, accepted are %d to %d: %w", q.Version, abi.MinAPIVersion, abi.MaxAPIVersion, unix.EINVAL)
+	}
+	if q.ReqType != abi.ReqRegister {
+		out, err := c.request(ctx, q, body)
+		return result{body: append(abi.Encode(nil, q), out...)}, err
+	}
+	var reg abi.Register
+	if err := abi.Decode(body, &reg); err != nil {
+		return result{}, err
+	}
+	// An option that nobody took is the last thing to go wrong (NC B.5).
+	res, err := c.bindFor(ctx, sess, abi.CString(q.Name[:]), &reg, opts.unprocessed)
 	if err != nil {
 		return result{}, err
 	}
-	return result{body: append(abi.Encode(nil, q), body...)}, nil
+	res.body = append(abi.Encode(nil, q), res.body...)
+	return res, nil
 }
+
+// bindFor binds the descriptor and hands the parts to the session. When last,
+// or the handing over, fails, the descriptor is as before: the client is not
+// told that it holds a port.
+func (c *conn) bindFor(ctx context.Context, sess *port.Session, name string, reg *abi.Register, last func() error) (result, error) {
+	if err := c.bind(ctx, name, reg); err != nil {
+		return result{}, err
+	}
+	err := last()
+	var res result
+	if err == nil {
+		res, err = c.bound(ctx, sess)
+	}
+	if err != nil {
+		c.unbind()
+		return result{}, err
+	}
+	return res, nil
+}
+
+func nothingLast() error { return nil }
 
 func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {
 	if c.desc != nil {
@@ -212,7 +256,7 @@ func (c *conn) join(ctx context.Context, rest []byte) (result, error) {
 	if c.desc == nil {
 		return result{}, fmt.Errorf("join: the descriptor is not bound to a port: %w", unix.ENXIO)
 	}
-	return c.bound(ctx, sess, false)
+	return c.bound(ctx, sess)
 }
 
 func (c *conn) redeem(ctx context.Context, rest []byte) (result, error) {
@@ -232,32 +276,21 @@ func (c *conn) redeem(ctx context.Context, rest []byte) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if err := c.bind(ctx, t.Name, &t.Register); err != nil {
-		return result{}, err
-	}
-	return c.bound(ctx, sess, false)
+	return c.bindFor(ctx, sess, t.Name, &t.Register, nothingLast)
 }
 
-// bound hands the parts of the bound port to a session. A failure right after
-// the bind undoes it: the client was not told that it holds a port.
-func (c *conn) bound(ctx context.Context, sess *port.Session, withControl bool) (result, error) {
+// bound hands the parts of the bound port to a session.
+func (c *conn) bound(ctx context.Context, sess *port.Session) (result, error) {
 	bind, fds, err := c.desc.Join(ctx, sess)
 	if err != nil {
-		if withControl {
-			c.unbind()
-		}
 		return result{}, err
 	}
-	var res result
-	if withControl {
-		res.body = abi.Encode(nil, c.ctl)
-	}
-	res.body = abi.Encode(res.body, bind)
-	res.body = abi.Encode(res.body, c.reg)
-	res.fds = fds[:]
 	wake := fds[wire.FDWake]
-	res.done = func() { _ = unix.Close(wake) } // the client's end: now its own
-	return res, nil
+	return result{
+		body: abi.Encode(abi.Encode(nil, bind), c.reg),
+		fds:  fds[:],
+		done: func() { _ = unix.Close(wake) }, // the client's end: now its own
+	}, nil
 }
 
 func (c *conn) unbind() {

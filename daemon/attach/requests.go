@@ -32,10 +32,13 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) ([]byt
 	case abi.ReqValeList:
 		return with(body, func(b *abi.ValeList) error {
 			name, bridge, port, err := reg.ValeList(full, b.BridgeIdx, b.PortIdx)
+			if err != nil {
+				return err
+			}
 			b.BridgeIdx, b.PortIdx = bridge, port
 			q.Name = [abi.NameSize]byte{}
 			copy(q.Name[:len(q.Name)-1], name)
-			return err
+			return nil
 		})
 	case abi.ReqPortHdrGet:
 		return with(body, func(b *abi.PortHdr) (err error) {

@@ -52,6 +52,8 @@ const (
 	TypeControl = 2 // a netmap control request on a descriptor
 	TypeJoin    = 3 // this process received a bound descriptor: hand out its parts
 	TypeRedeem  = 4 // bind this descriptor as a ticket of the gRPC API says
+	TypeLegacy  = 5 // a request of netmap's old interface (NC B.2)
+	TypeIface   = 6 // what is known of the interface behind a port name
 	Answer      = 0x8000
 )
 
@@ -75,15 +77,60 @@ type SessionAnswer struct {
 	_     uint32
 }
 
-// Control is the body of TypeControl; the request body follows as tail. A
-// successful answer is a Control and the request body as tail; for REGISTER a
-// Bind stands between the two.
+// Control is the body of TypeControl; the request body follows as tail, and
+// after it OptionBytes of options. A successful answer is a Control, for REGISTER
+// a Bind, the request body, and the options with their statuses.
+//
+// A request with options is answered in this form also when it failed, since
+// the statuses must reach the program: Errno is set then, no Bind follows, and
+// after the options comes the text for people.
 type Control struct {
-	Token   uint64 // of the session
-	ReqType uint16 // abi.ReqRegister, ...
-	Version uint16 // netmap API version the client asked for
-	_       uint32
+	Token       uint64 // of the session
+	ReqType     uint16 // abi.ReqRegister, ...
+	Version     uint16 // netmap API version the client asked for
+	OptionBytes uint16
+	Errno       uint16 // answers
+	Name        [abi.NameSize]byte
+}
+
+// Option starts an option in a request and its answer; Size bytes of option
+// body follow, padded to a multiple of 8. The library has walked the program's
+// list and made the checks of NC B.8; the daemon sets Status.
+type Option struct {
+	Type   uint32
+	Status uint32
+	Size   uint32
+	_      uint32
+}
+
+// OptionSize is the size of Option.
+const OptionSize = 16
+
+// Legacy is the body of TypeLegacy; the program's argument follows as tail: an
+// nmreq of 60 bytes, or the 272 bytes of NIOCCONFIG. The answer is a Legacy with
+// Bound telling whether a Bind and a REGISTER body follow, and then the argument
+// as it goes back.
+type Legacy struct {
+	Token uint64
+	Ioctl uint32 // abi.NIOCREGIF, abi.NIOCGINFO, abi.NIOCCONFIG
+	Bound uint32 // answers
+}
+
+// Iface is the body of TypeIface and of its answer: what programs ask the
+// kernel about an interface, for ports that the kernel does not know. ENODEV
+// where no port has the name.
+type Iface struct {
+	Token   uint64
 	Name    [abi.NameSize]byte
+	MAC     [6]byte
+	Up      uint16 // link state
+	MTU     uint32
+	Index   uint32 // stands for the kernel's ifindex; no kernel interface has it
+	TxRings uint16
+	RxRings uint16
+	TxSlots uint32
+	RxSlots uint32
+	_       uint32
 }
 
 // Join is the body of TypeJoin. The answer is a Bind and, as tail, the REGISTER
