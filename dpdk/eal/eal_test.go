@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 const (
 	onlyStart = "NETMAPD_TEST_EAL_START"
 	extraArgs = "NETMAPD_TEST_EAL_ARGS"
+	onHuge    = "NETMAPD_TEST_EAL_HUGE" // on hugepages instead of the embedded default
 )
 
 // recorded is what EAL logged while it started.
@@ -41,7 +43,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "before the start, Started says", err)
 		os.Exit(1)
 	}
-	args, notes := PlanArgs(Probe(), Options{CPU: -1, Huge: HugeNever, Extra: strings.Fields(os.Getenv(extraArgs))})
+	opts := Options{CPU: -1, Huge: HugeNever, Extra: strings.Fields(os.Getenv(extraArgs))}
+	if os.Getenv(onHuge) != "" {
+		opts.Huge = HugeAuto
+	}
+	args, notes := PlanArgs(Probe(), opts)
 	if err := Start(args); err != nil {
 		fmt.Fprintln(os.Stderr, err, notes)
 		os.Exit(1)
@@ -178,11 +184,31 @@ func TestOrdinaryUser(t *testing.T) {
 	}
 }
 
+// TestHugepages starts EAL on hugepages, which it reserves for the while, in a copy of this binary.
+func TestHugepages(t *testing.T) {
+	const knob = "/proc/sys/vm/nr_hugepages"
+	had := readInt(knob)
+	if free, _ := freeHugepages("/sys/kernel/mm/hugepages"); free < minHugeMB {
+		if err := os.WriteFile(knob, []byte(strconv.Itoa(had+minHugeMB)), 0o600); err != nil {
+			t.Skipf("no hugepages: %v", err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(knob, []byte(strconv.Itoa(had)), 0o600) })
+		if free, _ = freeHugepages("/sys/kernel/mm/hugepages"); free < minHugeMB {
+			t.Skipf("the kernel has only %d MiB of hugepages for us", free)
+		}
+	}
+	t.Setenv(onHuge, "1")
+	out, err := startElsewhere(t)
+	if err != nil || !strings.Contains(out, "hugepages true, TSC true") {
+		t.Errorf("on hugepages: %v\n%s", err, out)
+	}
+}
+
 // startElsewhere starts and stops EAL in another process, and returns what that said.
 func startElsewhere(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{onlyStart + "=1", extraArgs + "=" + strings.Join(args, " ")}
+	cmd.Env = append(os.Environ(), onlyStart+"=1", extraArgs+"="+strings.Join(args, " "))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

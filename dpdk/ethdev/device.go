@@ -94,7 +94,6 @@ func Attach(devargs string) (*Device, error) {
 	}
 	fdsBefore := openFDs()
 	port, err := probe(devargs)
-	C.netmapd_fix_signals()
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +191,6 @@ func (d *Device) Configure(cfg Config) error {
 	}
 	fdsBefore := openFDs()
 	err := d.setup(&cfg)
-	C.netmapd_fix_signals()
 	d.sockets = append(d.sockets, newQueueFDs(fdsBefore)...)
 	d.left = newLeftovers(fdsBefore)
 	d.cfg, d.state = cfg, configured

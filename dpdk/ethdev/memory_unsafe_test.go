@@ -68,3 +68,19 @@ func receive(t testing.TB, d *Device, b *RxBatch, want int) [][]byte {
 	b.Reset()
 	return got
 }
+
+// handlersOnSmallStacks are the real-time signals whose handler does not ask for the signal stack.
+func handlersOnSmallStacks(t testing.TB) (sigs []int) {
+	t.Helper()
+	const onStack = 0x08000000
+	for sig := 34; sig <= 64; sig++ {
+		var sa struct{ handler, flags, restorer, mask uintptr } // the kernel's
+		if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(&sa)), 8, 0, 0); e != 0 {
+			t.Fatal(e)
+		}
+		if sa.handler > 1 && sa.flags&onStack == 0 {
+			sigs = append(sigs, sig)
+		}
+	}
+	return sigs
+}

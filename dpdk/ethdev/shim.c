@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include <rte_bus.h>
@@ -98,20 +96,4 @@ uint32_t netmapd_drain(uint16_t port, uint16_t queue, uint32_t limit)
 		total += n;
 	}
 	return total;
-}
-
-// The tap driver installs a handler for a real-time signal without SA_ONSTACK. On a Go thread such a handler would run on
-// the small stack of a goroutine and overwrite memory next to it, so the flag is added here.
-void netmapd_fix_signals(void)
-{
-	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
-		struct sigaction sa;
-
-		if (sigaction(sig, NULL, &sa) != 0 || (sa.sa_flags & SA_ONSTACK) != 0)
-			continue;
-		if (!(sa.sa_flags & SA_SIGINFO) && (sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN))
-			continue;
-		sa.sa_flags |= SA_ONSTACK;
-		sigaction(sig, &sa, NULL);
-	}
 }

@@ -36,7 +36,4 @@ int netmapd_detach(uint16_t port);
 // Throws away what waits in a receive queue; returns the number of frames.
 uint32_t netmapd_drain(uint16_t port, uint16_t queue, uint32_t limit);
 
-// Makes signal handlers that a driver installed safe for Go's threads: see shim.c.
-void netmapd_fix_signals(void);
-
 #endif
