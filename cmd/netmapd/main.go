@@ -68,6 +68,9 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 	d, err := daemon.Start(cfg, log)
 	if err != nil {
 		log.Error("netmapd does not start", "err", err)
+		if _, ok := errors.AsType[*config.Error](err); ok { // this machine cannot do what it says
+			return exitUsage
+		}
 		return exitFailure
 	}
 	err = d.Run(ctx)

@@ -102,6 +102,30 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestInterfacesExist(t *testing.T) {
+	c, err := Decode("n.yaml", []byte("version: 1\nports:\n- name: lan\n  kind: interface\n- name: wan\n  kind: interface\n  ifname: eth9\n"+
+		"switches:\n- name: vale1\n  ports: [lan, tap0, eth1]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := ReadFacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	here.Interfaces = []string{"lan", "eth9", "tap0", "eth1"}
+	if err := c.Validate(here); err != nil {
+		t.Errorf("a machine that has them: %v", err)
+	}
+	here.Interfaces = []string{"eth1"}
+	err = c.Validate(here)
+	want := "n.yaml:3: ports[0].name: the kernel has no interface \"lan\" in this network namespace; create it first\n" +
+		"n.yaml:7: ports[1].ifname: the kernel has no interface \"eth9\" in this network namespace; create it first\n" +
+		"n.yaml:10: switches[0].ports[1]: \"tap0\" is neither one of ports nor an interface of the kernel"
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
 func TestResolveLcores(t *testing.T) {
 	f := Facts{CPUs: []int{0, 2, 5}}
 	c, err := Default()

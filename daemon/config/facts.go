@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +15,9 @@ import (
 
 // Facts are what a configuration needs to know of the machine.
 type Facts struct {
-	CPUs          []int // those that this process may run on, ascending
-	FreeHugepages int   // of all sizes and nodes
+	CPUs          []int    // those that this process may run on, ascending
+	FreeHugepages int      // of all sizes and nodes
+	Interfaces    []string // of the kernel, in this network namespace
 }
 
 // ReadFacts looks at this machine.
@@ -29,6 +31,13 @@ func ReadFacts() (Facts, error) {
 		if set.IsSet(cpu) {
 			f.CPUs = append(f.CPUs, cpu)
 		}
+	}
+	ifs, err := net.Interfaces()
+	if err != nil {
+		return Facts{}, fmt.Errorf("asking for the kernel's network interfaces: %w", err)
+	}
+	for _, i := range ifs {
+		f.Interfaces = append(f.Interfaces, i.Name)
 	}
 	files, err := filepath.Glob("/sys/kernel/mm/hugepages/hugepages-*/free_hugepages")
 	if err != nil {
@@ -61,7 +70,30 @@ func (c *Config) Validate(f Facts) error {
 	if c.DPDK.Hugepages == Require && f.FreeHugepages == 0 {
 		k.report("dpdk.hugepages", "required, and no hugepage is free; write a number to /proc/sys/vm/nr_hugepages or use auto")
 	}
+	k.interfacesExist(f.Interfaces)
 	return p.err()
+}
+
+// interfacesExist reports the kernel interfaces that are named and not there.
+func (k *checker) interfacesExist(there []string) {
+	configured := make(map[string]bool)
+	for i, p := range k.Ports {
+		configured[p.Name] = true
+		key := fmt.Sprintf("ports[%d].ifname", i)
+		if !k.given(key) { // it is the name
+			key = fmt.Sprintf("ports[%d].name", i)
+		}
+		if p.Kind == KindInterface && !slices.Contains(there, p.Ifname) {
+			k.report(key, "the kernel has no interface %q in this network namespace; create it first", p.Ifname)
+		}
+	}
+	for i, s := range k.Switches {
+		for j, p := range s.Ports {
+			if !configured[p] && !slices.Contains(there, p) {
+				k.report(fmt.Sprintf("switches[%d].ports[%d]", i, j), "%q is neither one of ports nor an interface of the kernel", p)
+			}
+		}
+	}
 }
 
 // ResolveLcores returns the lcores to run: the configured ones, or else one,
