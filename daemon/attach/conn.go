@@ -160,8 +160,8 @@ func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
 		return result{}, err
 	}
 	size := abi.BodySize(q.ReqType)
-	if want := size + int(q.OptionBytes); len(tail) != want {
-		return result{}, fmt.Errorf("%w: request type %d has a body of %d bytes and says %d of options, %d are there", wire.ErrMalformed, q.ReqType, size, q.OptionBytes, len(tail))
+	if have := len(tail) - int(q.OptionBytes); have != size {
+		return result{}, fmt.Errorf("%w: request type %d has a body of %d bytes, this one has %d", wire.ErrMalformed, q.ReqType, size, have)
 	}
 	opts, err := parseOptions(tail[size:])
 	if err != nil {
