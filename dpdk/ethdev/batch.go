@@ -97,8 +97,8 @@ func NewTxBatch(n int) *TxBatch {
 }
 
 // Add appends a segment of length bytes at addr, which must not be Go memory and must stay mapped until TxBurst. more says
-// that the frame goes on with the next segment. It returns false, and does nothing, when the batch is full; a frame begun
-// must then be finished in no other way than by TxBurst refusing it, so check Room before a frame of several segments.
+// that the frame goes on with the next segment. It returns false, and does nothing, when the batch is full. TxBurst
+// refuses a frame that is not finished, so compare Room with the segments of a frame before adding its first.
 func (b *TxBatch) Add(addr unsafe.Pointer, length uint32, more bool) bool {
 	n := b.n
 	if uint(n) >= uint(len(b.addr)) || uint(n) >= uint(len(b.len)) || uint(n) >= uint(len(b.more)) {

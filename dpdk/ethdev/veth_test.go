@@ -166,6 +166,12 @@ func checkReceive(t *testing.T, d *Device) {
 			t.Errorf("a frame of %d bytes: got %d frames, or it changed", size, len(got))
 		}
 	}
+	tagged := testFrame(100, 9)
+	copy(tagged[12:], []byte{0x81, 0, 0, 5, 0x88, 0xb5}) // the kernel takes the tag out, the driver must put it back
+	peer.send(tagged)
+	if got := receive(t, d, b, 1); len(got) != 1 || !bytes.Equal(got[0], tagged) {
+		t.Errorf("a frame with a VLAN tag: got %d frames, or it changed", len(got))
+	}
 }
 
 func checkSend(t *testing.T, d *Device) {
