@@ -188,6 +188,14 @@ func checkSend(t *testing.T, d *Device) {
 			t.Errorf("a frame of %d bytes arrived as %d bytes, or changed", size, len(got))
 		}
 	}
+	frame := testFrame(60, 1)
+	at := mem.put(frame)
+	for i := range 2 * d.Pool().Size() { // so every mbuf is used: af_xdp must have told the kernel of all of them
+		tx.Add(at, 60, false)
+		if n := d.TxBurst(0, tx); n != 1 || !bytes.Equal(peer.receive(), frame) {
+			t.Fatalf("frame %d was not sent (%d), or changed", i, n)
+		}
+	}
 	addFrame(t, tx, mem, testFrame(1600, 1))
 	if d.TxBurst(0, tx) != 1 || tx.Refused() != 1 {
 		t.Errorf("a frame above the MTU was not refused")
