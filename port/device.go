@@ -110,7 +110,11 @@ func (d *device) open() error {
 		return nil
 	}
 	if d.ifname == "" {
-		return d.start(d.devargs)
+		err := d.start(d.devargs)
+		if err != nil {
+			d.unplug()
+		}
+		return err
 	}
 	ifi, err := net.InterfaceByName(d.ifname)
 	if err != nil {

@@ -1,0 +1,182 @@
+package port_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap"
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/port"
+)
+
+// device makes a device port.
+func (b *bed) device(name, devargs string, rings, slots int) port.Info {
+	b.t.Helper()
+	i, err := b.reg.CreatePort(limited(b.t), port.Spec{Name: name, Kind: port.KindDevice, Devargs: devargs, Rings: rings, Slots: slots})
+	must(b.t, err)
+	return i
+}
+
+func TestDeviceRefusals(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("there", "net_null_there", 0, 0)
+	for _, c := range []struct {
+		what  string
+		spec  port.Spec
+		errno unix.Errno
+		words string
+	}{
+		{"no driver", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_nosuch0"}, unix.ENODEV, "net_nosuch0"},
+		{"unknown parameter", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a,bogus=1"}, 0, "bogus"},
+		{"device in use", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_there"}, unix.EEXIST, "net_null_there"},
+		{"name in use", port.Spec{Name: "there", Kind: port.KindDevice, Devargs: "net_null_a"}, unix.EEXIST, "device"},
+		{"no device", port.Spec{Name: "a", Kind: port.KindDevice}, unix.EINVAL, "devargs"},
+		{"too many rings", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", Rings: 5000}, unix.EINVAL, "5000"},
+		{"name of a switch port", port.Spec{Name: "vale0:a", Kind: port.KindDevice, Devargs: "net_null_a"}, unix.EINVAL, "switches"},
+		{"not a name", port.Spec{Name: "a b", Kind: port.KindDevice, Devargs: "net_null_a"}, unix.EINVAL, "a b"},
+		{"unknown kind", port.Spec{Name: "a", Kind: "bus"}, unix.EINVAL, "bus"},
+		{"no interface", port.Spec{Name: "nosuch", Kind: port.KindInterface}, unix.ENXIO, "nosuch"},
+		{"unknown driver", port.Spec{Name: "lo", Kind: port.KindInterface, Driver: "raw"}, unix.EINVAL, "raw"},
+		{"ring too large", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", Slots: 1 << 16}, unix.ENOMEM, "1048832 bytes"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			_, err := b.reg.CreatePort(limited(t), c.spec)
+			if err == nil {
+				t.Fatal("it was created")
+			}
+			if c.errno == 0 {
+				c.errno = unix.Errno(err.(*port.Error).Errno) //nolint:errorlint // whatever the driver said
+			}
+			fails(t, err, c.errno, c.words)
+			if got := b.names(); got != "there" {
+				t.Errorf("ports are %s", got)
+			}
+		})
+	}
+	// What was refused can be made afterwards: nothing holds the name.
+	b.device("a", "net_null_a", 0, 0)
+}
+
+func TestNullDevice(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	info := b.device("null", "net_null_c,size=60", 0, 256)
+	if info.Driver != "net_null" || info.TxRings != 1 || info.RxRings != 1 || info.TxSlots != 256 || info.RegionID != abi.MemIDGlobal || info.Ephemeral {
+		t.Errorf("info %+v", info)
+	}
+	d := b.open("netmap:null")
+	for _, f := range receive(t, d, 500) {
+		if len(f) != 60 {
+			t.Fatalf("a frame of %d bytes, want 60", len(f))
+		}
+	}
+	for i := range 100 {
+		send(t, d, 0, frame(everyone, 1, 60, i))
+	}
+	fails(t, b.reg.DeletePort(limited(t), "null"), unix.EBUSY, fmt.Sprint(os.Getpid()))
+	_, err := b.reg.CreateSwitch(limited(t), "vale0")
+	must(t, err)
+	_, err = b.reg.Attach(limited(t), "vale0", "null")
+	fails(t, err, unix.EBUSY, fmt.Sprint(os.Getpid()))
+	b.close(d)
+	st := b.stats("null")
+	if st.Tx.Frames != 100 || st.Tx.Bytes != 6000 || st.Device["tx_frames"] != 100 || st.Rx.Frames < 500 {
+		t.Errorf("counters %+v", st)
+	}
+	must(t, b.reg.DeletePort(limited(t), "null"))
+	fails(t, b.reg.DeletePort(limited(t), "null"), unix.ENXIO)
+	if r := b.region(abi.MemIDGlobal); r.Users != 0 || r.Buf.Free != r.Buf.Total || r.Ring.Free != r.Ring.Total || r.If.Free != r.If.Total {
+		t.Errorf("the region is not empty: %+v", r)
+	}
+	if st := b.stats("null"); !st.Gone || st.Device["tx_frames"] != 100 {
+		t.Errorf("last counters %+v", st)
+	}
+}
+
+// A device that gives back what it is given: everything comes through unchanged.
+func TestRingDevice(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_loop", 0, 0)
+	for range 2 { // also when it is opened again
+		d := b.open("netmap:loop")
+		var sent [][]byte
+		for i, size := range []int{14, 15, 60, 61, 64, 65, 512, 1000, 1500, 1513, 1514, 1518} {
+			sent = append(sent, frame(everyone, 1, size, i))
+		}
+		send(t, d, 0, sent...)
+		same(t, receive(t, d, len(sent)), sent)
+		b.close(d)
+	}
+	d := b.open("netmap:loop")
+	before := b.stats("loop")
+	send(t, d, 0, frame(everyone, 1, 1600, 1), frame(everyone, 1, 60, 2)) // the first is above the MTU
+	same(t, receive(t, d, 1), [][]byte{frame(everyone, 1, 60, 2)})
+	if st := b.stats("loop"); st.Tx.Frames != before.Tx.Frames+2 || st.Drops["rx_bad_length"] != before.Drops["rx_bad_length"]+1 {
+		t.Errorf("counters %+v, before %+v", st, before)
+	}
+}
+
+// Rings of a device are bound one by one; one that is bound while the lcore
+// sleeps is served, one that is closed is not.
+func TestDeviceRings(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_rings", 2, 64)
+	first := b.open("netmap:loop-0")
+	for i := range 20 {
+		second := b.open("netmap:loop-1")
+		want := [][]byte{frame(everyone, 1, 60+i, i)}
+		send(t, second, 0, want...)
+		same(t, receive(t, second, 1), want)
+		send(t, first, 0, want...)
+		same(t, receive(t, first, 1), want)
+		b.close(second)
+	}
+	nothing(t, first)
+}
+
+// A device on a switch is a port like any other.
+func TestAttachedDevice(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_attached", 0, 0)
+	_, err := b.reg.CreateSwitch(limited(t), "vale3")
+	must(t, err)
+	_, err = b.reg.Attach(limited(t), "vale3", "loop")
+	must(t, err)
+	_, err = b.reg.Attach(limited(t), "vale3", "loop")
+	fails(t, err, unix.EBUSY, "vale3")
+	_, err = b.reg.Attach(limited(t), "vale4", "loop")
+	fails(t, err, unix.ENXIO, "vale4")
+	fails(t, b.reg.DeletePort(limited(t), "loop"), unix.EBUSY, "vale3")
+	fails(t, b.reg.DeleteSwitch(limited(t), "vale3"), unix.EBUSY, "loop")
+	_, err = b.reg.CreateSwitch(limited(t), "vale3")
+	fails(t, err, unix.EEXIST)
+	_, err = b.reg.CreateSwitch(limited(t), "wale")
+	fails(t, err, unix.EINVAL, "vale")
+
+	// What a sends to everybody comes back from the device, also to a.
+	a, other := b.open("vale3:a"), b.open("vale3:b")
+	want := [][]byte{frame(everyone, 1, 100, 1)}
+	send(t, a, 0, want...)
+	same(t, receive(t, a, 1), want)
+	same(t, receive(t, other, 2), append(want, want[0]))
+	info, err := b.reg.Port(limited(t), "loop")
+	must(t, err)
+	if info.Switch != "vale3" || info.Index != 0 {
+		t.Errorf("info %+v", info)
+	}
+	fails(t, b.reg.Detach(limited(t), "vale4", "loop"), unix.ENXIO)
+	fails(t, b.reg.Detach(limited(t), "vale3", "vale3:a"), unix.EBUSY)
+	must(t, b.reg.Detach(limited(t), "vale3", "loop"))
+	send(t, a, 0, want...)
+	same(t, receive(t, other, 1), want)
+	nothing(t, a)
+	if st := b.stats("loop"); st.Tx.Frames != 1 || st.Rx.Frames != 1 {
+		t.Errorf("counters of the device %+v", st)
+	}
+	b.open("netmap:loop", netmap.WithSlots(64, 64)) // it is free
+	b.close(a)
+	b.close(other)
+	must(t, b.reg.DeleteSwitch(limited(t), "vale3"))
+}
