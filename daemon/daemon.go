@@ -101,6 +101,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		case err := <-d.failed:
 			return err
+		case <-d.reg.Wanted():
+			d.reg.Tend(time.Now())
 		case now := <-tick.C:
 			d.reg.Tend(now)
 		}

@@ -55,6 +55,7 @@ type Registry struct {
 	closed   bool
 	sweep    map[uint32]bool // orphans of the global region at the last look
 	untidy   bool            // clients left the global region since then
+	wanted   chan struct{}   // an lcore has something for Tend
 }
 
 // NewRegistry makes an empty registry over running lcores (at least one).
@@ -63,7 +64,7 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 		cfg: cfg, log: log, lcores: lcores,
 		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
 		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{},
-		nextMem: abi.MemIDGlobal,
+		nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
 	}
 }
 
@@ -289,6 +290,17 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 	g.destroy(ctx, p)
 	return nil
 }
+
+// wantTending asks for Tend from an lcore, which must not wait.
+func (g *Registry) wantTending() {
+	select {
+	case g.wanted <- struct{}{}:
+	default: // asked for already
+	}
+}
+
+// Wanted receives when Tend should be called before its time.
+func (g *Registry) Wanted() <-chan struct{} { return g.wanted }
 
 // Tend does what has to be done from time to time, every few seconds: look for
 // buffers that dead clients lost, and let addresses grow old.

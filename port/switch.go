@@ -30,7 +30,7 @@ type valeSwitch struct {
 }
 
 func (g *Registry) newSwitch(swName string, ephemeral bool) *valeSwitch {
-	opt := vale.Options{}
+	opt := vale.Options{Wanted: g.wantTending}
 	if !ephemeral {
 		opt.Age = addressAge
 	}
@@ -233,6 +233,7 @@ func (g *Registry) CreateSwitch(_ context.Context, swName string) (SwitchInfo, e
 			return s.info(), refuse("create switch", swName, unix.EEXIST, "it exists")
 		}
 		s.ephemeral = false
+		s.SetAge(addressAge)
 		return s.info(), nil
 	}
 	return g.newSwitch(swName, false).info(), nil
