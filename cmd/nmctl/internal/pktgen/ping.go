@@ -18,7 +18,7 @@ const (
 	pingMagic  = 0x676e6970
 	seqAt      = headersLen + 4
 	timeAt     = headersLen + 8
-	answerTime = 100 * time.Millisecond // after that a ping is lost
+	answerTime = time.Second // after that a ping is lost
 )
 
 // ping sends bursts (of one, unless -b says otherwise), waits for the answers

@@ -126,7 +126,7 @@ func (g *generator) banner() {
 		verbs[g.o.Function][0], g.o.Interface, max(r.TxRings+r.HostTxRings, r.RxRings+r.HostRxRings), runtime.NumCPU())
 	if g.o.Function == FuncTx || g.o.Function == FuncPing {
 		b := g.frame.bytes
-		fmt.Fprintf(g.out, "%s -> %s (%x:%x:%x:%x:%x:%x -> %x:%x:%x:%x:%x:%x)\n", &g.frame.src, &g.frame.dst,
+		fmt.Fprintf(g.out, "%s -> %s (%02x:%02x:%02x:%02x:%02x:%02x -> %02x:%02x:%02x:%02x:%02x:%02x)\n", &g.frame.src, &g.frame.dst,
 			b[6], b[7], b[8], b[9], b[10], b[11], b[0], b[1], b[2], b[3], b[4], b[5])
 	}
 	if g.o.Verbose {
