@@ -2,6 +2,7 @@ package port_test
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func (h *hanging) Silent() bool { return true }
 // An lcore that hangs makes operations fail, with words, and nothing worse; when
 // it goes on, so does everything else.
 func TestStuckLcore(t *testing.T) {
-	b := newBedTimeout(t, 1, 50*time.Millisecond, port.Config{})
+	b := newBedTimeout(t, 1, 300*time.Millisecond, port.Config{})
 	b.expected = []string{"makes no progress", "left allocated", "left open", "unbind port"}
 	_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "loop", Kind: port.KindDevice, Devargs: "net_ring_stuck"})
 	must(t, err)
@@ -105,8 +106,10 @@ func TestStuckLcore(t *testing.T) {
 	h := &hanging{reached: make(chan struct{}), free: make(chan struct{})}
 	must(t, b.lcores[0].Add(limited(t), h))
 	h.hang.Store(true)
-	must(t, b.lcores[0].Do(limited(t), func() {})) // it may sleep
+	go func() { _ = b.lcores[0].Do(limited(t), func() {}) }() // it may sleep
 	<-h.reached
+	release := sync.OnceFunc(func() { close(h.free) })
+	defer release()
 
 	_, err = b.register("vale0:new", allNIC())
 	if !errors.Is(err, lcore.ErrStuck) {
@@ -127,7 +130,7 @@ func TestStuckLcore(t *testing.T) {
 		t.Errorf("lcores %+v, want one that is stuck", snap.Lcores)
 	}
 
-	close(h.free)
+	release()
 	b.eventually("the lcore to go on", func() bool { return !b.lcores[0].Stuck() })
 	must(t, b.lcores[0].Remove(limited(t), h))
 	want := [][]byte{frame(everyone, 1, 60, 1)}
