@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,9 @@ func (d *daemon) startChildAs(t *testing.T, who *syscall.Credential, role string
 	t.Helper()
 	exe, err := os.Executable()
 	must(t, err)
+	if who != nil {
+		exe = publicCopy(t, exe)
+	}
 	list, err := json.Marshal(args)
 	must(t, err)
 	c := &child{role: role, cmd: exec.Command(exe), lines: make(chan string, 64), done: make(chan struct{})}
@@ -64,11 +68,26 @@ func (d *daemon) startChildAs(t *testing.T, who *syscall.Credential, role string
 	}()
 	t.Cleanup(func() {
 		c.kill()
-		if t.Failed() {
-			t.Logf("process %s: %v %s", c.role, c.cmd.ProcessState, c.err.String())
+		if words := c.err.String(); t.Failed() && words != "" {
+			t.Logf("process %s: %v %s", c.role, c.cmd.ProcessState, words)
 		}
 	})
 	return c
+}
+
+// publicCopy makes a copy of a program that every user can run.
+func publicCopy(t *testing.T, exe string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nmdpub")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	b, err := os.ReadFile(exe)
+	must(t, err)
+	copied := filepath.Join(dir, "client")
+	must(t, os.WriteFile(copied, b, 0o700))
+	must(t, os.Chmod(copied, 0o755)) // whatever the umask is
+	must(t, os.Chmod(dir, 0o755))
+	return copied
 }
 
 // kill is kill -9, without a warning and at any instant.

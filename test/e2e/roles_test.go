@@ -21,6 +21,7 @@ var roles = map[string]func(*talk) error{
 	"hold":     hold,
 	"blocker":  blocker,
 	"redeem":   redeem,
+	"sender":   sender,
 }
 
 // Frames of the tests: addresses, a local experimental type, and a number.
@@ -303,4 +304,23 @@ func redeem(k *talk) error {
 	for k.hear() != "" {
 	}
 	return d.Close()
+}
+
+// sender (port) sends ten frames and waits to be killed.
+func sender(k *talk) error {
+	d, err := netmap.Open(context.Background(), k.args[0])
+	if err != nil {
+		return err
+	}
+	var buf [frameLen]byte
+	for i := range uint64(10) {
+		d.TxRings()[0].Send(frame(buf[:], 0xff, 3, i))
+	}
+	if err := d.TxSync(); err != nil {
+		return err
+	}
+	k.say("sent")
+	for k.hear() != "" {
+	}
+	return nil
 }
