@@ -93,7 +93,7 @@ func ask(t *testing.T, answer func(reply int)) (*answer, error) {
 	must(t, err)
 	conn, err := packetConn(os.NewFile(uintptr(pair[0]), "client"))
 	must(t, err)
-	defer conn.Close() //nolint:errcheck // a test's
+	defer conn.Close()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -125,7 +125,7 @@ func openFDs(t *testing.T) int {
 func TestRequestAnswers(t *testing.T) {
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	must(t, err)
-	defer unix.Close(null) //nolint:errcheck // a test's
+	defer unix.Close(null)
 	good := wire.Append(nil, wire.TypeSession|wire.Answer, 0, wire.SessionAnswer{Token: 7, ID: 3}, nil)
 	other := append([]byte(nil), good...)
 	binary.LittleEndian.PutUint16(other[4:], wire.Version+1)

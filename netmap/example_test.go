@@ -3,7 +3,6 @@ package netmap_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/netmapd/netmapd/netmap"
@@ -16,12 +15,14 @@ func Example() {
 	ctx := context.Background()
 	sink, err := netmap.Open(ctx, "vale0:sink")
 	if err != nil {
-		log.Fatal(err) // says how to start netmapd if it does not run
+		fmt.Println(err) // says how to start netmapd if it does not run
+		return
 	}
 	defer sink.Close()
 	source, err := netmap.Open(ctx, "vale0:source")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer source.Close()
 
@@ -31,12 +32,14 @@ func Example() {
 	}
 	source.TxRings()[0].Send(frame)
 	if err := source.TxSync(); err != nil { // returns when it has been delivered
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	buf := make([]byte, 2048)
 	if err := sink.RxSync(); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	n, ok := sink.RxRings()[0].Recv(buf)
 	fmt.Println(n, ok)
@@ -46,7 +49,8 @@ func Example() {
 func ExampleDesc_Frames() {
 	d, err := netmap.Open(context.Background(), "netmap:eth0/R")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -66,22 +70,26 @@ func ExampleDesc_Poll() {
 	ctx := context.Background()
 	in, err := netmap.Open(ctx, "netmap:eth0/R")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer in.Close()
 	out, err := netmap.Open(ctx, "netmap:eth1/T@share=netmap:eth0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer out.Close()
 	if in.Region() != out.Region() {
-		log.Fatal("the ports live in different regions: copy instead")
+		fmt.Println("the ports live in different regions: copy instead")
+		return
 	}
 
 	rx, tx := in.RxRings()[0], out.TxRings()[0]
 	for {
 		if _, err := in.Poll(ctx, netmap.PollIn); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		for !rx.Empty() && !tx.Empty() {
 			from, to := rx.Slot(rx.Head()), tx.Slot(tx.Head())
@@ -92,7 +100,8 @@ func ExampleDesc_Poll() {
 			tx.Advance(tx.Next(tx.Head()))
 		}
 		if _, err := out.Poll(ctx, netmap.PollOut); err != nil { // sends, and waits for room
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 	}
 }

@@ -186,7 +186,7 @@ func request(ctx context.Context, conn *net.UnixConn, msg []byte, wantFDs int) (
 		_ = unix.Close(fds[1])
 		return nil, err
 	}
-	defer reply.Close() //nolint:errcheck // nothing was written to it
+	defer reply.Close()
 	stop := context.AfterFunc(ctx, func() { _ = reply.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 
@@ -211,7 +211,7 @@ func messageType(msg []byte) uint16 {
 
 // packetConn makes a connection of a file and closes the file.
 func packetConn(f *os.File) (*net.UnixConn, error) {
-	defer f.Close() //nolint:errcheck // FileConn has a duplicate
+	defer f.Close()
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("use %s as a socket: %w", f.Name(), err)

@@ -61,9 +61,9 @@ func (w *wake) drain(fd uintptr) bool {
 	for {
 		n, err := unix.Read(int(fd), b[:])
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // straight from the system call
+		case err == unix.EINTR:
 			continue
-		case err == unix.EAGAIN: //nolint:errorlint // likewise
+		case err == unix.EAGAIN:
 			return w.got
 		case err != nil || n == 0:
 			w.dead.Store(true)
