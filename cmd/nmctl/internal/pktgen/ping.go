@@ -41,7 +41,7 @@ func (g *generator) ping(ctx context.Context) error {
 		}
 		limit := time.Now().Add(answerTime)
 		for waiting := n; waiting > 0 || n == 0; {
-			re, err := g.pollUntil(ctx, limit, netmap.PollIn)
+			re, err := g.pollUntil(ctx, time.Until(limit), netmap.PollIn)
 			if err != nil {
 				return err
 			}
@@ -86,23 +86,6 @@ func (g *generator) answers(rings []*netmap.RxRing, buf []byte, first, n uint32)
 		}
 	}
 	return got
-}
-
-// pollUntil polls until the limit: no event and no error mean that it passed.
-func (g *generator) pollUntil(ctx context.Context, limit time.Time, ev netmap.Events) (netmap.Events, error) {
-	re, err := g.d.PollTimeout(0, ev)
-	if re == 0 && err == nil {
-		wait, cancel := context.WithDeadline(ctx, limit)
-		defer cancel()
-		re, err = g.d.Poll(wait, ev)
-		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return 0, nil
-		}
-	}
-	if err == nil && re&netmap.PollErr != 0 {
-		err = g.ringError()
-	}
-	return re, err
 }
 
 // pong sends every frame back to where it came from.

@@ -50,19 +50,29 @@ var errIdle = errors.New("idle")
 
 // await waits for frames: errIdle says that none came for a while.
 func (g *generator) await(ctx context.Context) error {
-	re, err := g.d.PollTimeout(0, netmap.PollIn)
+	re, err := g.pollUntil(ctx, idleTime, netmap.PollIn)
 	if err == nil && re == 0 {
-		wait, cancel := context.WithTimeout(ctx, idleTime)
+		return errIdle
+	}
+	return err
+}
+
+// pollUntil polls for that long: no event and no error mean that it passed. The
+// context is made only when there is something to wait for.
+func (g *generator) pollUntil(ctx context.Context, limit time.Duration, ev netmap.Events) (netmap.Events, error) {
+	re, err := g.d.PollTimeout(0, ev)
+	if re == 0 && err == nil {
+		wait, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		re, err = g.d.Poll(wait, netmap.PollIn)
-		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return errIdle
+		re, err = g.d.Poll(wait, ev)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return 0, ctx.Err() // ended at the same moment: that counts more
 		}
 	}
 	if err == nil && re&netmap.PollErr != 0 {
-		return g.ringError()
+		err = g.ringError()
 	}
-	return err
+	return re, err
 }
 
 // take counts up to n frames and gives their slots back at the next sync. The
