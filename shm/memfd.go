@@ -71,9 +71,11 @@ func prepare(fd int, size uint64, huge bool) error {
 // sealed: an unsealed one could be truncated under us.
 func OpenFile(f *os.File) (*File, error) {
 	seals, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
-	const want = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
-	if err != nil || seals&want != want {
-		return nil, fmt.Errorf("adopt %s: want a memfd sealed against shrinking and growing (seals %#x, %v)", f.Name(), seals, err)
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: read its seals: %w", f.Name(), err)
+	}
+	if want := unix.F_SEAL_SHRINK | unix.F_SEAL_GROW; seals&want != want {
+		return nil, fmt.Errorf("adopt %s: it is not sealed against shrinking and growing (seals %#x)", f.Name(), seals)
 	}
 	st, err := f.Stat()
 	if err != nil {
