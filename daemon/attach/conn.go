@@ -28,7 +28,6 @@ type conn struct {
 	descriptor bool
 	desc       *port.Desc   // bound
 	reg        abi.Register // what it was bound with, as answered
-	ctl        wire.Control // and the header of that answer
 }
 
 // result is what a request is answered with.
