@@ -69,7 +69,9 @@ func Redeem(ctx context.Context, ticket [16]byte, opts ...Option) (*Desc, error)
 }
 
 // Join makes a Desc of a descriptor that another process opened and handed
-// over (see Desc.File): both then share the port's rings. It closes f.
+// over (see Desc.File): both then share the port's rings. It closes f. A process
+// does not join what it holds already: the daemon wakes it through one socket
+// for each descriptor, and the newest takes over.
 func Join(ctx context.Context, f *os.File, opts ...Option) (*Desc, error) {
 	o := gather(opts)
 	conn, err := packetConn(f)

@@ -26,7 +26,16 @@ import (
 
 var daemonPath = os.DevNull
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(joinEnv); dir != "" {
+		if err := joinChild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "nmt")
@@ -137,6 +146,40 @@ func (b *bed) start(port, function string, change func(*pktgen.Options)) *job {
 		}
 	})
 	return j
+}
+
+// A bridgeJob is a bridge at work.
+type bridgeJob struct {
+	stop   context.CancelFunc
+	done   chan struct{}
+	result bridge.Result
+	err    error
+}
+
+func (j *bridgeJob) end() { j.stop(); <-j.done }
+
+// bridge runs a bridge and returns when it has begun.
+func (b *bed) bridge(o bridge.Options) (*bridgeJob, *buffer) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.ctx)
+	j, out := &bridgeJob{stop: cancel, done: make(chan struct{})}, &buffer{}
+	go func() {
+		defer close(j.done)
+		j.result, j.err = bridge.Run(ctx, o, out, netmap.WithRuntimeDir(b.dir))
+	}()
+	b.t.Cleanup(j.end)
+	b.waitFor("bridge", func() bool { return strings.Contains(out.String(), "zero copy") || stopped(j) })
+	return j, out
+}
+
+// stopped reports whether a bridge has ended.
+func stopped(j *bridgeJob) bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *bed) end(j *job) pktgen.Result {
@@ -267,26 +310,16 @@ func TestBridge(t *testing.T) {
 	b := newBed(t)
 	o := bridge.Default()
 	o.Interfaces = []string{"vale1:b", "vale2:b"}
-	ctx, stop := context.WithCancel(b.ctx)
-	defer stop()
-	out, done := &buffer{}, make(chan struct{})
-	var res bridge.Result
-	var err error
-	go func() {
-		defer close(done)
-		res, err = bridge.Run(ctx, o, out, netmap.WithRuntimeDir(b.dir))
-	}()
-	b.waitFor("bridge", func() bool { return strings.Contains(out.String(), "zero copy") })
+	bridged, out := b.bridge(o)
 	b.start("vale2:pong", pktgen.FuncPong, nil)
 	ping := b.start("vale1:ping", pktgen.FuncPing, func(o *pktgen.Options) { o.Count, o.Burst, o.Length = 500, 10, 1000 })
 	b.end(ping)
 	if !strings.Contains(ping.out.String(), "Received 500 answers") {
 		t.Errorf("printed\n%s", ping.out.String())
 	}
-	stop()
-	<-done
-	if err != nil || res.Frames[0] < 500 || res.Frames[1] < 500 {
-		t.Errorf("carried %v, error %v\n%s", res.Frames, err, out.String())
+	bridged.end()
+	if r := bridged.result; bridged.err != nil || r.Frames[0] < 500 || r.Frames[1] < 500 {
+		t.Errorf("carried %v, error %v\n%s", r.Frames, bridged.err, out.String())
 	}
 }
 
