@@ -13,20 +13,21 @@ import "sync/atomic"
 //	daemon publishes: hwcur, then hwtail  client reads: hwtail, then hwcur
 //
 // so the daemon never sees head newer than cur and the client never sees
-// hwtail newer than hwcur. Every store is an atomic one, which on x86 is also
-// the full barrier that need-kick marks depend on.
+// hwtail newer than hwcur. Here the two of a pair are one word, stored and
+// loaded at once, which is that order and more: whoever sees the slots taken
+// sees the room too. A library that stores them one after the other, as CSB
+// clients do, is as good. Every store is an atomic one, which on x86 is also the
+// full barrier that need-kick marks depend on.
 type SyncBlock struct {
 	// Line 0: the client publishes.
-	head         uint32
-	cur          uint32
+	user         uint64 // head, and in the upper half cur
 	applNeedKick uint32 // set by a client about to block; cleared by the daemon as it wakes all
-	syncFlags    uint32
+	syncFlags    uint32 //nolint:unused // place of the CSB
 	_            [48]byte
 
 	// Line 1: the daemon publishes. A client that scribbles here hurts itself:
 	// the authoritative values are private to the daemon.
-	hwcur        uint32
-	hwtail       uint32
+	core         uint64 // hwcur, and in the upper half hwtail
 	kernNeedKick uint32 // set by an lcore about to block
 	state        uint32 // RingState
 	badRings     uint32 // illegal heads seen so far
@@ -60,37 +61,26 @@ const (
 	RingFrozen  RingState = 2 // the last head was illegal: POLLERR until a legal one comes
 )
 
-// PublishClient is the client's half: cur before head (NC E.10).
-func (b *SyncBlock) PublishClient(head, cur uint32) {
-	atomic.StoreUint32(&b.cur, cur)
-	atomic.StoreUint32(&b.head, head)
-}
+func pair(lo, hi uint32) uint64 { return uint64(lo) | uint64(hi)<<32 }
 
-// LoadClient is the daemon's half: head before cur.
-func (b *SyncBlock) LoadClient() (head, cur uint32) {
-	head = atomic.LoadUint32(&b.head)
-	cur = atomic.LoadUint32(&b.cur)
-	return head, cur
-}
+func unpair(p uint64) (lo, hi uint32) { return uint32(p), uint32(p >> 32) }
+
+// PublishClient publishes what the client wants (NC E.10).
+func (b *SyncBlock) PublishClient(head, cur uint32) { atomic.StoreUint64(&b.user, pair(head, cur)) }
+
+// LoadClient loads it.
+func (b *SyncBlock) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64(&b.user)) }
 
 // LoadHead loads the head alone.
-func (b *SyncBlock) LoadHead() uint32 { return atomic.LoadUint32(&b.head) }
+func (b *SyncBlock) LoadHead() uint32 { return uint32(atomic.LoadUint64(&b.user)) }
 
-// PublishDaemon is the daemon's half: hwcur before hwtail (NC E.10).
+// PublishDaemon publishes how far the daemon is (NC E.10).
 func (b *SyncBlock) PublishDaemon(hwcur, hwtail uint32) {
-	atomic.StoreUint32(&b.hwcur, hwcur)
-	atomic.StoreUint32(&b.hwtail, hwtail)
+	atomic.StoreUint64(&b.core, pair(hwcur, hwtail))
 }
 
-// PublishTail publishes hwtail alone, where hwcur did not move.
-func (b *SyncBlock) PublishTail(hwtail uint32) { atomic.StoreUint32(&b.hwtail, hwtail) }
-
-// LoadDaemon is the client's half: hwtail before hwcur.
-func (b *SyncBlock) LoadDaemon() (hwcur, hwtail uint32) {
-	hwtail = atomic.LoadUint32(&b.hwtail)
-	hwcur = atomic.LoadUint32(&b.hwcur)
-	return hwcur, hwtail
-}
+// LoadDaemon loads it.
+func (b *SyncBlock) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUint64(&b.core)) }
 
 // ArmClient asks the daemon for a wake message at the next change. The caller
 // looks at LoadDaemon once more before it blocks.
@@ -122,7 +112,6 @@ func (b *SyncBlock) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKi
 func (b *SyncBlock) Reset(hwcur, hwtail uint32) {
 	b.PublishClient(hwcur, hwcur)
 	atomic.StoreUint32(&b.applNeedKick, 0)
-	atomic.StoreUint32(&b.syncFlags, 0)
 	b.SetLibrary(hwcur, hwcur, hwtail)
 	b.Leave()
 	b.PublishDaemon(hwcur, hwtail)
