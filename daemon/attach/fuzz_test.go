@@ -118,8 +118,13 @@ func FuzzMessage(f *testing.F) {
 		f.Add(m, m)
 	}
 	reg := newRegistry(f)
+	inside, interfaces := emptyNamespace(f)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		avoidInterfaces(t, first, second)
+		for _, name := range interfaces {
+			if bytes.Contains(first, []byte(name)) || bytes.Contains(second, []byte(name)) {
+				t.Skip("attaching interface " + name + " would need DPDK")
+			}
+		}
 		srv := New(reg, NewTickets(), Limits{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		who := port.Caller{PID: 1, UID: 1000}
 		sess, err := reg.NewSession(who)
@@ -138,7 +143,8 @@ func FuzzMessage(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			res, err := c.handle(message{header: h, rest: rest, reply: -1})
+			var res result
+			inside(func() { res, err = c.handle(message{header: h, rest: rest, reply: -1}) })
 			if res.done != nil {
 				res.done()
 			}
@@ -164,21 +170,37 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// avoidInterfaces moves to a network namespace without interfaces of anybody,
-// and skips input that names the few that it has: attaching one needs DPDK.
-func avoidInterfaces(t *testing.T, msgs ...[]byte) {
-	t.Helper()
-	if os.Getuid() == 0 {
+// emptyNamespace returns a function that runs others in a network namespace
+// without anybody's interfaces, and the names of the few that it has. Without
+// root it is the namespace there is, where nobody may attach anything anyway.
+func emptyNamespace(f *testing.F) (inside func(func()), interfaces []string) {
+	f.Helper()
+	work, done := make(chan func()), make(chan struct{})
+	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		must(t, unix.Unshare(unix.CLONE_NEWNET))
-	}
-	ifs, err := net.Interfaces()
-	must(t, err)
-	for _, i := range ifs {
-		for _, m := range msgs {
-			if bytes.Contains(m, []byte(i.Name)) {
-				t.Skip("it names interface " + i.Name)
+		if os.Getuid() == 0 {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				panic(err)
 			}
 		}
+		for fn := range work {
+			fn()
+			done <- struct{}{}
+		}
+	}()
+	f.Cleanup(func() { close(work) })
+	inside = func(fn func()) {
+		work <- fn
+		<-done
 	}
+	inside(func() {
+		ifs, err := net.Interfaces()
+		if err != nil {
+			panic(err)
+		}
+		for _, i := range ifs {
+			interfaces = append(interfaces, i.Name)
+		}
+	})
+	return inside, interfaces
 }
