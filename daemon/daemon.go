@@ -358,12 +358,11 @@ func listen(network, path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove an old socket: %w", err)
 	}
+	// From its first moment on, whatever umask we were started with.
+	umask := unix.Umask(0o177)
 	ln, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
+	unix.Umask(umask)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		_ = ln.Close()
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	return ln, nil

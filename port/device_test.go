@@ -48,7 +48,7 @@ func TestDeviceRefusals(t *testing.T) {
 				t.Fatal("it was created")
 			}
 			if c.errno == 0 {
-				c.errno = unix.Errno(err.(*port.Error).Errno) //nolint:errorlint // whatever the driver said
+				c.errno = err.(*port.Error).Errno //nolint:errorlint // whatever the driver said
 			}
 			fails(t, err, c.errno, c.words)
 			if got := b.names(); got != "there" {

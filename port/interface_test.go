@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +191,40 @@ func TestInterfacePolicy(t *testing.T) {
 			}
 			must(t, b.reg.DeletePort(limited(t), ours))
 		})
+	}
+}
+
+// Auto takes af_xdp where that works, and af_packet elsewhere; when neither
+// does, the error tells of both.
+func TestInterfaceDriver(t *testing.T) {
+	c := newCable(t)
+	b := newBed(t, 1, port.Config{OpenInterfaces: true, Allow: []string{"*"}, Driver: port.DriverAuto})
+	driver := func(name string) string {
+		t.Helper()
+		info, err := b.reg.Port(limited(t), name)
+		must(t, err)
+		return info.Driver
+	}
+	d := b.open("netmap:" + ours)
+	if got := driver(ours); got != string(port.DriverAFXDP) {
+		t.Errorf("driver %s for an interface that has XDP", got)
+	}
+	b.close(d)
+	_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "two", Ifname: ours, Rings: 2}) // the veth has one queue
+	must(t, err)
+	d = b.open("netmap:two")
+	if got := driver("two"); got != string(port.DriverAFPacket) {
+		t.Errorf("driver %s for two rings on an interface of one queue", got)
+	}
+	c.peer.send(t, frame(everyone, 1, 60, 1))
+	receiveTest(t, d, 1)
+
+	_, err = b.reg.CreatePort(limited(t), port.Spec{Name: "many", Ifname: ours, Rings: 17, Slots: 64})
+	if err == nil {
+		_, err = b.tryOpen("netmap:many")
+	}
+	if err == nil || !strings.Contains(err.Error(), "af_xdp") || !strings.Contains(err.Error(), "af_packet") {
+		t.Errorf("17 rings: %v", err)
 	}
 }
 

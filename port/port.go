@@ -193,10 +193,9 @@ func (p *port) refreshWaiters() {
 // bookUnread counts what the last user of an RX ring did not read as dropped.
 // Nobody delivers to the ring any more.
 func (p *port) bookUnread(ctx context.Context, k *kring) error {
-	return p.lc.Do(ctx, func() {
-		frames, bytes := k.Unread()
-		if p.vp != nil {
-			p.vp.Unread(frames, bytes)
+	var frames, bytes uint64
+	err := p.lc.Do(ctx, func() {
+		if frames, bytes = k.Unread(); frames == 0 || p.vp != nil {
 			return
 		}
 		b := &p.dev.books
@@ -205,6 +204,17 @@ func (p *port) bookUnread(ctx context.Context, k *kring) error {
 		b.Rx.Bytes -= min(bytes, b.Rx.Bytes)
 		b.Drops[vale.Unread] += frames
 	})
+	if err != nil || frames == 0 || p.vp == nil {
+		return err
+	}
+	books := p.vp.Settled()
+	for l, pl := range p.sw.pollers { // each counts on its own
+		if err := l.Do(ctx, func() { pl.Share(p.vp, &books) }); err != nil {
+			return err
+		}
+	}
+	p.vp.Unread(frames, bytes, books.Rx)
+	return nil
 }
 
 // retire keeps the counters that a port had on a switch it left.

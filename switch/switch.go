@@ -250,17 +250,16 @@ func (p *Port) Name() string { return p.name }
 func (p *Port) Index() int { return p.index }
 
 // Unread books frames that were delivered to the port and never read: they are
-// no longer Rx but drops. Nobody may deliver to the port any more. The numbers
-// come from memory that the client wrote, so they are believed only as far as
-// something was delivered.
-func (p *Port) Unread(frames, bytes uint64) {
+// no longer Rx but drops. The numbers come from memory that the client wrote, so
+// they are believed only as far as something was delivered: rx is the port's
+// count so far (Settled, and Poller.Share on each lcore).
+func (p *Port) Unread(frames, bytes uint64, rx Count) {
 	p.sw.mu.Lock()
 	defer p.sw.mu.Unlock()
-	total := p.total()
-	frames = min(frames, total.Rx.Frames)
+	frames = min(frames, rx.Frames)
 	// Unsigned arithmetic: the sum with what the pollers counted is right.
 	p.base.Rx.Frames -= frames
-	p.base.Rx.Bytes -= min(bytes, total.Rx.Bytes)
+	p.base.Rx.Bytes -= min(bytes, rx.Bytes)
 	p.base.Drops[Unread] += frames
 }
 

@@ -459,12 +459,13 @@ func TestUnread(t *testing.T) {
 		w.send(0, frame(broadcast, station(1), 60, uint32(i)))
 	}
 	w.c[1].rx[0].read(2)
-	w.p[1].Unread(w.c[1].rx[0].Unread())
+	frames, bytes := w.c[1].rx[0].Unread()
+	w.p[1].Unread(frames, bytes, w.p[1].Counters().Rx)
 	c := w.p[1].Counters()
 	if c.Rx != (Count{2, 120}) || c.Drops[Unread] != 3 {
 		t.Errorf("Rx %v, %d unread; want 2 frames of 120 bytes and 3", c.Rx, c.Drops[Unread])
 	}
-	w.p[1].Unread(1000, 1<<40) // a client that lies about its ring
+	w.p[1].Unread(1000, 1<<40, w.p[1].Counters().Rx) // a client that lies about its ring
 	if c := w.p[1].Counters(); c.Rx != (Count{}) || c.Drops[Unread] != 5 {
 		t.Errorf("Rx %v, %d unread; want nothing and 5", c.Rx, c.Drops[Unread])
 	}

@@ -215,7 +215,7 @@ func tcxPrograms(ifindex int, ingress bool) int {
 // isolated is set in the environment of a process that Isolate started.
 const isolated = "NETMAPD_TEST_ISOLATED"
 
-// Isolate, called at the beginning of TestMain, runs the test binary once more in a network namespace of its own and
+// Isolate is called at the beginning of TestMain. It runs the test binary once more in a network namespace of its own and
 // exits with its status; in there it returns at once. Without root it returns too, and New skips.
 func Isolate() {
 	if os.Geteuid() != 0 || os.Getenv(isolated) != "" {

@@ -1,0 +1,237 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/netmapd/netmapd/netmap"
+	"github.com/netmapd/netmapd/netmap/rundir"
+	"github.com/netmapd/netmapd/test/netns"
+)
+
+// patience bounds every wait; passing tests never need it.
+const patience = 30 * time.Second
+
+// netmapd is the program. DPDK starts once per process, so each daemon is one.
+var netmapd string
+
+func TestMain(m *testing.M) {
+	netns.Isolate() // the daemons may open interfaces
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "nmdbin")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	netmapd = filepath.Join(dir, "netmapd")
+	args := []string{"build", "-o", netmapd}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "../cmd/netmapd")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build netmapd: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// A process is a netmapd that was started.
+type process struct {
+	t      *testing.T
+	dir    string
+	cmd    *exec.Cmd
+	out    output
+	notify *net.UnixConn // what systemd would listen to
+	ended  chan struct{}
+}
+
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// tempDir is one whose name is short enough for sockets.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nmd")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// launch starts netmapd with a configuration file, "" for none, and returns at once.
+func launch(t *testing.T, dir, yaml string) *process {
+	t.Helper()
+	p := &process{t: t, dir: dir, ended: make(chan struct{})}
+	args := []string{"--runtime-dir", dir}
+	if yaml != "" {
+		args = append(args, "--config", writeConfig(t, yaml))
+	}
+	notify := filepath.Join(tempDir(t), "notify")
+	var err error
+	p.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	must(t, err)
+	p.cmd = exec.Command(netmapd, args...)
+	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	must(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait() // its state says it
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		_ = p.notify.Close()
+		if t.Failed() {
+			t.Logf("netmapd %d said:\n%s", p.cmd.Process.Pid, &p.out)
+		}
+	})
+	return p
+}
+
+// start starts netmapd and waits until it says that it is ready.
+func start(t *testing.T, dir, yaml string) *process {
+	t.Helper()
+	p := launch(t, dir, yaml)
+	if got := p.told(); got != "READY=1" {
+		t.Fatalf("netmapd tells systemd %q, want READY=1; log:\n%s", got, &p.out)
+	}
+	return p
+}
+
+func writeConfig(t *testing.T, yaml string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "netmapd.yaml")
+	must(t, os.WriteFile(file, []byte(yaml), 0o600))
+	return file
+}
+
+// told is the next thing that netmapd tells systemd.
+func (p *process) told() string {
+	p.t.Helper()
+	buf := make([]byte, 256)
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		must(p.t, p.notify.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		n, err := p.notify.Read(buf)
+		if err == nil {
+			return string(buf[:n])
+		}
+		select {
+		case <-p.ended:
+			p.t.Fatalf("netmapd ended (%v):\n%s", p.cmd.ProcessState, &p.out)
+		default:
+		}
+	}
+	p.t.Fatal("netmapd tells systemd nothing")
+	return ""
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	must(p.t, p.cmd.Process.Signal(s))
+}
+
+// exits waits for the end and checks the exit code and that no socket is left.
+func (p *process) exits(code int) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		p.t.Fatalf("netmapd does not end; log:\n%s", &p.out)
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != code {
+		p.t.Errorf("netmapd exits with %d (%v), want %d", got, p.cmd.ProcessState, code)
+	}
+	if strings.Contains(p.out.String(), "panic") || strings.Contains(p.out.String(), "DATA RACE") {
+		p.t.Errorf("netmapd said:\n%s", &p.out)
+	}
+}
+
+// sockets lists the sockets in the runtime directory.
+func sockets(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Type()&os.ModeSocket != 0 {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// noErrors checks that nothing of level ERROR was logged.
+func (p *process) noErrors() {
+	p.t.Helper()
+	for line := range strings.Lines(p.out.String()) {
+		if strings.Contains(line, "level=ERROR") {
+			p.t.Errorf("netmapd logged: %s", line)
+		}
+	}
+}
+
+// api connects to the control socket.
+func (p *process) api() *grpc.ClientConn {
+	p.t.Helper()
+	c, err := grpc.NewClient("unix:"+rundir.ControlSocket(p.dir), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	must(p.t, err)
+	p.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// open opens a port as a client.
+func (p *process) open(spec string) *netmap.Desc {
+	p.t.Helper()
+	d, err := netmap.Open(limited(p.t), spec, netmap.WithRuntimeDir(p.dir))
+	must(p.t, err)
+	p.t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func limited(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
