@@ -52,6 +52,11 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 	if err != nil {
 		return nil, refuse(op, s.Name, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace", s.Ifname)
 	}
+	for _, p := range g.ports { // drivers do not see each other
+		if p.dev != nil && p.dev.ifname == s.Ifname {
+			return nil, refuse(op, s.Name, unix.EBUSY, "interface %s belongs to port %s; use that, or delete it first", s.Ifname, p.name)
+		}
+	}
 	d := &device{log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
 	switch s.Driver {
 	case DriverAuto, "":
