@@ -215,6 +215,7 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 	if k.users++; k.users > 1 {
 		return nil
 	}
+	k.Reset() // an earlier user may still have it mapped, and have written to it since
 	k.SetBound(true)
 	p := d.port
 	var err error

@@ -9,6 +9,7 @@ import (
 
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
 )
 
@@ -134,6 +135,40 @@ func TestDeviceRings(t *testing.T) {
 		b.close(second)
 	}
 	nothing(t, first)
+}
+
+// Who closed a ring and kept its memory sends nothing through it, neither now
+// nor in the name of the next user.
+func TestGhostSendsNothing(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_ghost", 0, 64)
+	reader := b.open("netmap:loop/R")
+	ghost, err := b.register("loop", &abi.Register{Mode: abi.ModeAllNIC, Flags: abi.FlagTxRingsOnly})
+	must(t, err)
+	s, err := b.reg.NewSession(us)
+	must(t, err)
+	_, fds, err := ghost.Join(limited(t), s)
+	must(t, err)
+	raw, err := unix.Mmap(fds[wire.FDSync], 0, abi.SyncBlockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	must(t, err)
+	defer func() { _ = unix.Munmap(raw) }()
+	_ = unix.Close(fds[wire.FDWake])
+	b.unregister(ghost)
+	blk, err := abi.NewMem(raw).SyncBlock(0)
+	must(t, err)
+	blk.PublishClient(5, 5)
+	_, err = unix.Write(s.Kick(), []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	must(t, err)
+	b.reg.EndSession(limited(t), s)
+	must(t, b.lcores[0].Do(limited(t), func() {})) // it has looked
+
+	writer := b.open("netmap:loop/T")
+	want := frame(everyone, 1, 60, 1)
+	send(t, writer, 0, want)
+	same(t, receive(t, reader, 1), [][]byte{want})
+	if st := b.stats("loop"); st.Tx.Frames != 1 || len(st.Drops) != 0 || st.BadRings != 0 {
+		t.Errorf("counters %+v, want one frame", st)
+	}
 }
 
 // A device on a switch is a port like any other.
