@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if err := lookAtSources("../.."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "nmdbin")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,6 +60,17 @@ func run(m *testing.M) int {
 		}
 	}
 	return m.Run()
+}
+
+// lookAtSources walks over the tree. What the tests run is built from it, and go
+// test would repeat an old result if it did not see the tests look there.
+func lookAtSources(root string) error {
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if name := e.Name(); err == nil && e.IsDir() && path != root && (name == "bin" || strings.HasPrefix(name, ".")) {
+			return fs.SkipDir
+		}
+		return err
+	})
 }
 
 // A daemon is a running netmapd.

@@ -1,0 +1,357 @@
+/*
+ * net/netmap.h: the interface between netmap programs and whoever plays the
+ * kernel's part for them, here netmapd through its library.
+ *
+ * This is netmap's own application interface, API version 14, with its names
+ * and layouts, so that programs written for netmap compile and run unchanged.
+ * The text is netmapd's, written from NC, the project's description of the
+ * contract; netmap/abi says the same in Go, and a test compares the two.
+ *
+ * Everything here is frozen: sizes, offsets and values are compiled into
+ * programs.
+ */
+#ifndef NETMAPD_NET_NETMAP_H
+#define NETMAPD_NET_NETMAP_H
+
+/* What programs test for, and our own guard besides. */
+#ifndef _NET_NETMAP_H_
+#define _NET_NETMAP_H_
+#endif
+
+#include <net/if.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <sys/types.h>
+
+/* Versions (NC A.1). */
+#define NETMAP_API 14
+#define NETMAP_MIN_API 14
+#define NETMAP_MAX_API 15
+
+/* Alignment of netmap_ring.sem, and so of rings. */
+#define NM_CACHE_ALIGN 128
+
+/*
+ * Memory (NC A.2 to A.7)
+ *
+ * A port has rings of slots; a slot names a buffer. Slots [head, tail) are the
+ * program's, all others the kernel's. The program moves head and cur, and the
+ * kernel moves tail, within a system call.
+ */
+
+struct netmap_slot {
+	uint32_t buf_idx; /* index of the buffer in the region */
+	uint16_t len;     /* bytes in this slot */
+	uint16_t flags;   /* NS_* */
+	uint64_t ptr;     /* address of the data (NS_INDIRECT), or their offset */
+};
+
+/* netmap_slot.flags (NC A.6). */
+#define NS_BUF_CHANGED 0x0001 /* buf_idx is not what it was */
+#define NS_REPORT 0x0002      /* TX: tell when this one has been sent */
+#define NS_FORWARD 0x0004     /* RX: pass on to the other side, with NR_FORWARD */
+#define NS_NO_LEARN 0x0008    /* VALE TX: do not learn the source address */
+#define NS_INDIRECT 0x0010    /* VALE TX: the data are at ptr */
+#define NS_MOREFRAG 0x0020    /* the frame goes on in the next slot */
+#define NS_TXMON 0x0040       /* monitors: seen on a TX ring */
+
+/* VALE: destination port (TX), number of slots of the frame (RX). */
+#define NS_PORT_SHIFT 8
+#define NS_PORT_MASK (0xff << NS_PORT_SHIFT)
+#define NS_RFRAGS(_slot) (((_slot)->flags >> NS_PORT_SHIFT) & 0xff)
+
+/* Slots of a frame at most. */
+#define NETMAP_MAX_FRAGS 64
+
+struct netmap_ring {
+	/* Written once, by the kernel. */
+	const int64_t buf_ofs;      /* from this ring to buffer 0 of the region */
+	const uint32_t num_slots;   /* not necessarily a power of two */
+	const uint32_t nr_buf_size; /* bytes of a buffer */
+	const uint16_t ringid;      /* number in its direction, host rings last */
+	const uint16_t dir;         /* 0 RX, 1 TX: what netmap stores, whatever it says */
+
+	uint32_t head;  /* program: its first slot */
+	uint32_t cur;   /* program: where it wants to be woken */
+	uint32_t tail;  /* kernel: its first slot */
+	uint32_t flags; /* program: NR_* */
+
+	struct timeval ts; /* kernel: end of the last RX sync */
+
+	const uint64_t offset_mask; /* the bits of slot.ptr that are an offset */
+	const uint64_t buf_align;   /* TX: alignment wanted of offsets, 0 for none */
+
+	uint8_t sem[128] __attribute__((__aligned__(NM_CACHE_ALIGN))); /* the program's scratch */
+
+	struct netmap_slot slot[]; /* num_slots of them */
+};
+
+/* netmap_ring.flags (NC A.7). */
+#define NR_TIMESTAMP 0x0002 /* fill in ts at each sync */
+#define NR_FORWARD 0x0004   /* obey NS_FORWARD in this ring */
+
+/*
+ * One for each descriptor. Ring offsets count from the structure itself: HW TX,
+ * host TX, HW RX, host RX. 0 stands for a ring that the descriptor does not
+ * bind; there is room for at least one host ring each way (NC A.4).
+ */
+struct netmap_if {
+	char ni_name[16]; /* IFNAMSIZ, which strict C has not */
+	const uint32_t ni_version; /* 0 */
+	const uint32_t ni_flags;   /* NI_PRIV_MEM */
+
+	const uint32_t ni_tx_rings; /* HW rings */
+	const uint32_t ni_rx_rings;
+
+	uint32_t ni_bufs_head; /* first extra buffer; each one's first word names the next */
+
+	const uint32_t ni_host_tx_rings;
+	const uint32_t ni_host_rx_rings;
+
+	uint32_t ni_spare1[3];
+	const ssize_t ring_ofs[];
+};
+
+/* netmap_if.ni_flags: the region is not the shared one. */
+#define NI_PRIV_MEM 0x1
+
+/*
+ * Control (NC B)
+ *
+ * ioctl(fd, NIOCCTRL, &header), where the header points to the body of the
+ * request and to a list of options. Requests are known by nr_reqtype.
+ */
+
+#define NETMAP_REQ_IFNAMSIZ 64 /* terminator included */
+#define NETMAP_REQ_MAXSIZE 4096
+
+struct nmreq_header {
+	uint16_t nr_version; /* NETMAP_API */
+	uint16_t nr_reqtype; /* NETMAP_REQ_* */
+	uint32_t nr_reserved;
+	char nr_name[NETMAP_REQ_IFNAMSIZ];
+	uint64_t nr_options; /* address of the first nmreq_option, or 0 */
+	uint64_t nr_body;    /* address of the body, or 0 where there is none */
+};
+
+enum {
+	NETMAP_REQ_REGISTER = 1,              /* struct nmreq_register */
+	NETMAP_REQ_PORT_INFO_GET = 2,         /* struct nmreq_port_info_get */
+	NETMAP_REQ_VALE_ATTACH = 3,           /* struct nmreq_vale_attach */
+	NETMAP_REQ_VALE_DETACH = 4,           /* struct nmreq_vale_detach */
+	NETMAP_REQ_VALE_LIST = 5,             /* struct nmreq_vale_list */
+	NETMAP_REQ_PORT_HDR_SET = 6,          /* struct nmreq_port_hdr */
+	NETMAP_REQ_PORT_HDR_GET = 7,          /* struct nmreq_port_hdr */
+	NETMAP_REQ_VALE_NEWIF = 8,            /* struct nmreq_vale_newif */
+	NETMAP_REQ_VALE_DELIF = 9,            /* no body */
+	NETMAP_REQ_VALE_POLLING_ENABLE = 10,  /* struct nmreq_vale_polling */
+	NETMAP_REQ_VALE_POLLING_DISABLE = 11, /* struct nmreq_vale_polling */
+	NETMAP_REQ_POOLS_INFO_GET = 12,       /* struct nmreq_pools_info */
+	NETMAP_REQ_SYNC_KLOOP_START = 13,     /* struct nmreq_sync_kloop_start */
+	NETMAP_REQ_SYNC_KLOOP_STOP = 14,      /* no body */
+	NETMAP_REQ_CSB_ENABLE = 15,           /* no body */
+};
+
+/* Options (NC B.8). An option is one of these with its own fields behind it. */
+struct nmreq_option {
+	uint64_t nro_next;    /* address of the next one, or 0 */
+	uint32_t nro_reqtype; /* NETMAP_REQ_OPT_* */
+	uint32_t nro_status;  /* out: 0 or an errno */
+	uint64_t nro_size;    /* of the whole option, where that varies */
+};
+
+enum {
+	NETMAP_REQ_OPT_EXTMEM = 1,              /* struct nmreq_opt_extmem */
+	NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS = 2, /* struct nmreq_opt_sync_kloop_eventfds */
+	NETMAP_REQ_OPT_CSB = 3,                 /* struct nmreq_opt_csb */
+	NETMAP_REQ_OPT_SYNC_KLOOP_MODE = 4,     /* struct nmreq_opt_sync_kloop_mode */
+	NETMAP_REQ_OPT_OFFSETS = 5,             /* struct nmreq_opt_offsets */
+	NETMAP_REQ_OPT_MAX,                     /* the first that is unknown */
+};
+
+/* Binds the descriptor to a port: wishes in, truth out (NC B.5). */
+struct nmreq_register {
+	uint64_t nr_offset;  /* out: of the netmap_if in the region */
+	uint64_t nr_memsize; /* out: of the region */
+	uint32_t nr_tx_slots;
+	uint32_t nr_rx_slots;
+	uint16_t nr_tx_rings; /* HW rings */
+	uint16_t nr_rx_rings;
+	uint16_t nr_host_tx_rings;
+	uint16_t nr_host_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t nr_ringid; /* for NR_REG_ONE_* */
+	uint32_t nr_mode;   /* NR_REG_* */
+	uint32_t nr_extra_bufs;
+	uint64_t nr_flags; /* the flags below */
+};
+
+/* nmreq_register.nr_mode. */
+enum {
+	NR_REG_DEFAULT = 0, /* old interface only */
+	NR_REG_ALL_NIC = 1,
+	NR_REG_SW = 2,
+	NR_REG_NIC_SW = 3,
+	NR_REG_ONE_NIC = 4,
+	NR_REG_PIPE_MASTER = 5, /* old interface only */
+	NR_REG_PIPE_SLAVE = 6,  /* old interface only */
+	NR_REG_NULL = 7,
+	NR_REG_ONE_SW = 8,
+};
+
+/* nmreq_register.nr_flags. */
+#define NR_MONITOR_TX 0x100
+#define NR_MONITOR_RX 0x200
+#define NR_ZCOPY_MON 0x400
+#define NR_EXCLUSIVE 0x800
+#define NR_RX_RINGS_ONLY 0x2000
+#define NR_TX_RINGS_ONLY 0x4000
+#define NR_ACCEPT_VNET_HDR 0x8000
+#define NR_DO_RX_POLL 0x10000
+#define NR_NO_TX_POLL 0x20000
+
+struct nmreq_port_info_get {
+	uint64_t nr_memsize;
+	uint32_t nr_tx_slots;
+	uint32_t nr_rx_slots;
+	uint16_t nr_tx_rings;
+	uint16_t nr_rx_rings;
+	uint16_t nr_host_tx_rings;
+	uint16_t nr_host_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t pad[3];
+};
+
+#define NM_BDG_NAME "vale" /* how the names of switches begin */
+
+struct nmreq_vale_attach {
+	struct nmreq_register reg;
+	uint32_t port_index; /* out */
+	uint32_t pad1;
+};
+
+struct nmreq_vale_detach {
+	uint32_t port_index; /* out */
+	uint32_t pad1;
+};
+
+struct nmreq_vale_list {
+	uint16_t nr_bridge_idx;
+	uint16_t pad1;
+	uint32_t nr_port_idx;
+};
+
+struct nmreq_port_hdr {
+	uint32_t nr_hdr_len; /* of the virtio-net header: 0, 10 or 12 */
+	uint32_t pad1;
+};
+
+struct nmreq_vale_newif {
+	uint32_t nr_tx_slots;
+	uint32_t nr_rx_slots;
+	uint16_t nr_tx_rings;
+	uint16_t nr_rx_rings;
+	uint16_t nr_mem_id;
+	uint16_t pad1;
+};
+
+struct nmreq_vale_polling {
+	uint32_t nr_mode; /* NETMAP_POLLING_MODE_* */
+	uint32_t nr_first_cpu_id;
+	uint32_t nr_num_polling_cpus;
+	uint32_t pad1;
+};
+
+#define NETMAP_POLLING_MODE_SINGLE_CPU 1
+#define NETMAP_POLLING_MODE_MULTI_CPU 2
+
+/* The three pools of a region (NC A.10, B.6). */
+struct nmreq_pools_info {
+	uint64_t nr_memsize;
+	uint16_t nr_mem_id; /* in and out */
+	uint16_t pad1[3];
+	uint64_t nr_if_pool_offset;
+	uint32_t nr_if_pool_objtotal;
+	uint32_t nr_if_pool_objsize;
+	uint64_t nr_ring_pool_offset;
+	uint32_t nr_ring_pool_objtotal;
+	uint32_t nr_ring_pool_objsize;
+	uint64_t nr_buf_pool_offset;
+	uint32_t nr_buf_pool_objtotal;
+	uint32_t nr_buf_pool_objsize;
+};
+
+struct nmreq_sync_kloop_start {
+	uint32_t sleep_us; /* between two rounds, where no eventfds wake the loop */
+	uint32_t pad1;
+};
+
+/* The options themselves (NC B.9). */
+
+struct nmreq_opt_extmem {
+	struct nmreq_option nro_opt;
+	uint64_t nro_usrptr; /* the program's memory */
+	struct nmreq_pools_info nro_info;
+};
+
+struct nmreq_opt_sync_kloop_eventfds {
+	struct nmreq_option nro_opt;
+	struct {
+		int32_t ioeventfd; /* program to kernel */
+		int32_t irqfd;     /* kernel to program */
+	} eventfds[];          /* TX rings first */
+};
+
+struct nmreq_opt_csb {
+	struct nmreq_option nro_opt;
+	uint64_t csb_atok; /* addresses of arrays, an entry for each bound ring, TX first */
+	uint64_t csb_ktoa;
+};
+
+struct nmreq_opt_sync_kloop_mode {
+	struct nmreq_option nro_opt;
+	uint32_t mode;
+};
+
+#define NM_OPT_SYNC_KLOOP_DIRECT_TX 0x1
+#define NM_OPT_SYNC_KLOOP_DIRECT_RX 0x2
+
+struct nmreq_opt_offsets {
+	struct nmreq_option nro_opt;
+	uint64_t nro_max_offset;
+	uint64_t nro_initial_offset;
+	uint32_t nro_offset_bits; /* of slot.ptr; 0 for all */
+	uint32_t nro_tx_align;
+	uint64_t nro_min_gap;
+};
+
+/*
+ * Control and status blocks (NC E.10): indices outside the rings, for a loop in
+ * the kernel instead of system calls. One pair for each ring, each with one
+ * writer.
+ */
+
+struct nm_csb_atok { /* program to kernel: cur is written before head */
+	uint32_t head;
+	uint32_t cur;
+	uint32_t appl_need_kick;
+	uint32_t sync_flags;
+	uint32_t pad[12];
+};
+
+struct nm_csb_ktoa { /* kernel to program: hwcur is written before hwtail */
+	uint32_t hwcur;
+	uint32_t hwtail;
+	uint32_t kern_need_kick;
+	uint32_t pad[13];
+};
+
+/* Calls (NC B.1). Those of the old interface are in netmap_legacy.h. */
+#define NIOCCTRL _IOWR('i', 151, struct nmreq_header)
+#define NIOCTXSYNC _IO('i', 148)
+#define NIOCRXSYNC _IO('i', 149)
+
+#include <net/netmap_legacy.h>
+
+#endif /* NETMAPD_NET_NETMAP_H */
