@@ -343,7 +343,7 @@ func (d *Desc) Close(ctx context.Context) error {
 	}
 	delete(p.descs, d)
 	g.descs--
-	g.untidy = g.untidy || p.region.ID() == abi.MemIDGlobal
+	g.untidy[p.region.ID()] = true
 	p.refreshWaiters()
 	var ends []int
 	for _, fd := range d.wakes {

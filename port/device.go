@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,7 @@ type device struct {
 	tx   []*txQueue
 	drop *hostDrop
 	unit *deviceUnit // while clients have the port open
+	lost bool        // the kernel interface went while it was driven
 
 	books vale.Counters // of frames between device and clients; the lcore's
 }
@@ -189,7 +191,7 @@ func (d *device) unplug() {
 		d.rx[i].free()
 		d.tx[i].free()
 	}
-	d.rx, d.tx = nil, nil
+	d.rx, d.tx, d.lost = nil, nil, false
 	if d.drop != nil {
 		if err := d.drop.close(); err != nil {
 			d.log.Warn("give an interface back to the host stack", "interface", d.ifname, "err", err)
@@ -293,6 +295,35 @@ func (d *device) closeForClients(ctx context.Context, p *port) error {
 	d.unit = nil
 	d.idle(p.lc)
 	return nil
+}
+
+// vanished tells, once, that the kernel interface that is driven is gone.
+func (d *device) vanished() bool {
+	if d.ifname == "" || d.nic == nil || d.lost {
+		return false
+	}
+	_, err := net.InterfaceByIndex(d.nic.Info().IfIndex)
+	if _, failed := errors.AsType[*os.SyscallError](err); err == nil || failed {
+		return false
+	}
+	d.lost = true
+	return true
+}
+
+// lose tells the clients of a port that its interface is gone: POLLERR.
+func (p *port) lose() {
+	d := p.dev
+	d.log.Warn("a kernel interface is gone; its port is of no use until it is closed, or detached, and opened again",
+		"port", p.name, "interface", d.ifname)
+	if d.unit == nil {
+		return
+	}
+	ctx := context.Background() // a command has its own limit
+	if err := p.lc.Remove(ctx, d.unit); err != nil {
+		d.log.Warn("stop a port without interface", "port", p.name, "err", err)
+		return
+	}
+	d.unit.Fail(unix.ENODEV)
 }
 
 // describe adds what only the device knows.

@@ -3,6 +3,7 @@ package port_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -295,6 +296,10 @@ func TestInterfaceDeleted(t *testing.T) {
 		}
 		send(t, one, 0, frame(everyone, 1, 60, 1))
 		receive(t, two, 1)
+		b.reg.Tend(time.Now()) // notices it
+		if re, err := d.PollTimeout(patience, netmap.PollIn); re&netmap.PollErr == 0 || !errors.Is(err, unix.EIO) {
+			t.Errorf("poll says %#x, %v; want POLLERR and EIO", re, err)
+		}
 		b.close(d)
 		_, err = b.tryOpen("netmap:lan")
 		fails(t, err, unix.ENXIO, ours)
@@ -311,6 +316,7 @@ func TestInterfaceDeleted(t *testing.T) {
 			receiveTest(t, one, 1)
 			again.host.Delete(t, ours)
 			send(t, one, 0, frame(everyone, 2, 60, 1))
+			b.reg.Tend(time.Now())
 			must(t, b.reg.Detach(limited(t), "vale0", ours))
 		}
 		if got := b.names(); got != "vale0:a vale0:b" {

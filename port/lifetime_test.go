@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -110,9 +111,17 @@ func TestRingIsRenewed(t *testing.T) {
 	want := [][]byte{frame(everyone, 1, 100, 11)}
 	send(t, gen, 0, want...)
 	same(t, receive(t, reader, 1), want)
-	// The three that the client put nowhere are lost with its region, not before.
-	if free := b.region(reader.Register().MemID).Buf; free.Free != free.Total-2*64-3 {
-		t.Errorf("%d of %d buffers are free, want all but %d", free.Free, free.Total, 2*64+3)
+	// The three that the client put nowhere are found at the second look.
+	now := time.Now()
+	for _, later := range []time.Duration{0, time.Millisecond, time.Minute} {
+		free := b.region(reader.Register().MemID).Buf
+		if used := free.Total - free.Free; used != 2*64+3 {
+			t.Errorf("%d buffers are in use after looks less than seconds apart, want %d", used, 2*64+3)
+		}
+		b.reg.Tend(now.Add(later))
+	}
+	if free := b.region(reader.Register().MemID).Buf; free.Free != free.Total-2*64 {
+		t.Errorf("%d of %d buffers are free, want all but %d", free.Free, free.Total, 2*64)
 	}
 	_ = keep
 }

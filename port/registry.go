@@ -53,9 +53,10 @@ type Registry struct {
 	nextMem  uint16
 	nextSess uint32
 	closed   bool
-	sweep    map[uint32]bool // orphans of the global region at the last look
-	untidy   bool            // clients left the global region since then
-	wanted   chan struct{}   // an lcore has something for Tend
+	sweep    map[uint16]map[uint32]bool // by region: orphans at the last look
+	untidy   map[uint16]bool            // regions that clients left since then
+	swept    time.Time                  // when that was
+	wanted   chan struct{}              // an lcore has something for Tend
 }
 
 // NewRegistry makes an empty registry over running lcores (at least one).
@@ -64,6 +65,7 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 		cfg: cfg, log: log, lcores: lcores,
 		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
 		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{},
+		sweep: map[uint16]map[uint32]bool{}, untidy: map[uint16]bool{},
 		nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
 	}
 }
@@ -170,6 +172,8 @@ func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, erro
 func (g *Registry) dropRegion(r *shm.Region) {
 	if last := r.Release(); last && r.ID() != abi.MemIDGlobal {
 		delete(g.regions, r.ID())
+		delete(g.sweep, r.ID())
+		delete(g.untidy, r.ID())
 		_ = r.Close()
 	}
 }
@@ -303,18 +307,38 @@ func (g *Registry) wantTending() {
 func (g *Registry) Wanted() <-chan struct{} { return g.wanted }
 
 // Tend does what has to be done from time to time, every few seconds: look for
-// buffers that dead clients lost, and let addresses grow old.
+// buffers that dead clients lost and for interfaces that are gone, and let
+// addresses grow old.
 func (g *Registry) Tend(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if r := g.regions[abi.MemIDGlobal]; r != nil && (g.untidy || len(g.sweep) > 0) {
-		g.untidy = false
-		var n int
-		if g.sweep, n = r.Sweep(g.sweep); n > 0 {
-			g.log.Info("orphaned buffers reclaimed", "region", r.Name(), "buffers", n)
+	if now.Sub(g.swept) >= sweepInterval {
+		g.swept = now
+		g.sweepRegions()
+	}
+	for _, p := range g.ports {
+		if p.dev != nil && p.dev.vanished() {
+			p.lose()
 		}
 	}
 	for _, s := range g.switches {
 		s.tend(now)
+	}
+}
+
+// sweepInterval lies between two looks for lost buffers at least: a live client
+// may hold a buffer in neither slot nor list for a moment (shm.Region.Sweep).
+const sweepInterval = 3 * time.Second
+
+func (g *Registry) sweepRegions() {
+	for id, r := range g.regions {
+		if !g.untidy[id] && len(g.sweep[id]) == 0 {
+			continue
+		}
+		delete(g.untidy, id)
+		var n int
+		if g.sweep[id], n = r.Sweep(g.sweep[id]); n > 0 {
+			g.log.Info("orphaned buffers reclaimed", "region", r.Name(), "buffers", n)
+		}
 	}
 }
