@@ -45,10 +45,7 @@ func seeds(token uint64) (all [][]byte) {
 		wire.Append(nil, wire.TypeLegacy, 0, wire.Legacy{Token: token, Ioctl: abi.NIOCCONFIG}, make([]byte, abi.LegacyConfigSize)),
 		wire.Append(nil, wire.TypeIface, 0, wire.Iface{Token: token}, nil),
 	)
-	for _, m := range bytes.Fields([]byte("x NMD1 NMD1\x01\x00\x01\x00")) {
-		all = append(all, m)
-	}
-	return all
+	return append(all, bytes.Fields([]byte("x NMD1 NMD1\x01\x00\x01\x00"))...)
 }
 
 // FuzzReceive: whatever bytes and descriptors a client sends as one message,

@@ -84,20 +84,16 @@ func TestExactAccounting(t *testing.T) {
 	from := d.startChild(t, "flood", "vale0:1", "2", "1", strconv.Itoa(n))
 	from.expect(t, "ready")
 	from.say(t, "go")
-	var sent, got counts
-	for line := "sending"; ; {
-		if line = from.hear(t); line != "sending" {
-			if line != fmt.Sprintf(`{"Sent":%d,"Received":0}`, n) {
-				t.Fatalf("the sender says %s", line)
-			}
-			sent.Sent = n
-			break
-		}
+	var got counts
+	line := from.hear(t)
+	for line == "sending" {
+		line = from.hear(t)
+	}
+	if line != fmt.Sprintf(`{"Sent":%d,"Received":0}`, n) {
+		t.Fatalf("the sender says %s", line)
 	}
 	from.end(t)
-	for line := ""; line != "receiving"; {
-		line = to.hear(t)
-	}
+	to.expect(t, "receiving")
 	to.ask(t, "end", &got)
 	to.end(t)
 	waitFor(t, "both ports to go", func() error {

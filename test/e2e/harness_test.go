@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -46,7 +45,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
-	netmapd, nmctl = filepath.Join(dir, "netmapd"), filepath.Join(dir, "nmctl")
+	// Not by its own name, so that whoever ends his netmapd by name spares ours.
+	netmapd, nmctl = filepath.Join(dir, "daemon-of-tests"), filepath.Join(dir, "nmctl")
 	for _, b := range []struct{ out, pkg, cgo string }{
 		{netmapd, "./cmd/netmapd", "1"},
 		{nmctl, "./cmd/nmctl", "0"},
@@ -82,8 +82,6 @@ type daemon struct {
 	api   *grpc.ClientConn
 	stats pb.StatsServiceClient
 	ports pb.PortServiceClient
-
-	allowed []string // parts of log lines of level ERROR that the test provokes
 }
 
 // logBuffer collects output of a running process.
@@ -149,9 +147,6 @@ func (d *daemon) alive() bool {
 
 func (d *daemon) pid() int { return d.cmd.Process.Pid }
 
-// expectError says that the test makes the daemon log an error with these words.
-func (d *daemon) expectError(words string) { d.allowed = append(d.allowed, words) }
-
 // finish stops the daemon and judges its life.
 func (d *daemon) finish(t *testing.T) {
 	t.Helper()
@@ -178,11 +173,8 @@ func (d *daemon) finish(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(d.log.String()) {
-		switch {
-		case strings.Contains(line, "panic"), strings.Contains(line, "DATA RACE"):
-			t.Errorf("netmapd logged: %s", line)
-		case strings.Contains(line, "level=ERROR") && !d.isAllowed(line):
-			t.Errorf("netmapd logged an error that nothing explains: %s", line)
+		if strings.Contains(line, "panic") || strings.Contains(line, "level=ERROR") {
+			t.Errorf("netmapd logged: %s", line) // no client can make it do that
 		}
 	}
 	for _, s := range []string{rundir.ControlSocket(d.dir), rundir.AttachSocket(d.dir)} {
@@ -195,26 +187,6 @@ func (d *daemon) finish(t *testing.T) {
 		t.Logf("end of the log of netmapd:\n%s", strings.Join(lines[max(0, len(lines)-40):], ""))
 	}
 	_ = os.RemoveAll(d.dir)
-}
-
-func (d *daemon) isAllowed(line string) bool {
-	for _, words := range d.allowed {
-		if strings.Contains(line, words) {
-			return true
-		}
-	}
-	return false
-}
-
-// logged waits until the daemon has logged some words.
-func (d *daemon) logged(t *testing.T, words string) {
-	t.Helper()
-	waitFor(t, fmt.Sprintf("a log line with %q", words), func() error {
-		if !strings.Contains(d.log.String(), words) {
-			return errors.New("there is none")
-		}
-		return nil
-	})
 }
 
 // waitFor tries again until cond says nil.

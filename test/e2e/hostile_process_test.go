@@ -151,9 +151,7 @@ func TestKillWhileSending(t *testing.T) {
 		c.kill()
 	}
 	w.progress(t)
-	for line := ""; line != "receiving"; {
-		line = receiver.hear(t)
-	}
+	receiver.expect(t, "receiving")
 	var c counts
 	receiver.ask(t, "end", &c)
 	receiver.end(t)
@@ -168,7 +166,6 @@ func TestKillWhileSending(t *testing.T) {
 func TestKillWhileReceiving(t *testing.T) {
 	d := startDaemon(t)
 	w := d.watch(t)
-	// Bounded, since a process that is killed cannot be asked what it sent.
 	sender := d.startChild(t, "flood", "vale0:flood", "2", "1", "0")
 	sender.expect(t, "ready")
 	sender.say(t, "go")
