@@ -49,7 +49,20 @@ type Server struct {
 	wg       sync.WaitGroup
 }
 
-type usage struct{ sessions, descriptors int }
+type usage struct{ sessions, descriptors, conns int }
+
+// spareConns are connections beyond sessions and descriptors that a uid may
+// have: those that have not become either yet.
+const spareConns = 64
+
+// conns limits the connections of a uid, so that one that opens them and says
+// nothing does not use up what all need.
+func (l Limits) conns() int {
+	if l.Sessions == 0 || l.Descriptors == 0 {
+		return 0
+	}
+	return l.Sessions + l.Descriptors + spareConns
+}
 
 // New makes a server over a registry.
 func New(reg *port.Registry, tickets *Tickets, limits Limits, log *slog.Logger) *Server {
@@ -103,6 +116,11 @@ func (s *Server) start(u *net.UnixConn) {
 		return
 	}
 	c := &conn{srv: s, unix: u, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
+	if err := s.count(who.UID, "connection", s.limits.conns(), connsOf); err != nil {
+		c.log.Warn("attach connection refused", "err", err)
+		_ = u.Close()
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -114,6 +132,7 @@ func (s *Server) start(u *net.UnixConn) {
 	go func() {
 		defer s.wg.Done()
 		c.run()
+		s.uncount(who.UID, connsOf)
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
@@ -148,6 +167,7 @@ func (s *Server) uncount(uid int, field func(*usage) *int) {
 
 func sessionsOf(u *usage) *int    { return &u.sessions }
 func descriptorsOf(u *usage) *int { return &u.descriptors }
+func connsOf(u *usage) *int       { return &u.conns }
 
 // newSession opens a session under an unguessable token.
 func (s *Server) newSession(who port.Caller) (*port.Session, uint64, error) {

@@ -1,8 +1,11 @@
 package attach
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -64,6 +67,37 @@ func TestLimits(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// Connections that are neither are limited too.
+func TestSilentConnections(t *testing.T) {
+	b := newBench(t, Limits{Sessions: 1, Descriptors: 1})
+	refused := func(c *client) bool {
+		must(t, c.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		_, err := c.Read(make([]byte, 1))
+		return errors.Is(err, io.EOF)
+	}
+	var silent []*client
+	for range 2 + spareConns {
+		silent = append(silent, b.dial(t))
+	}
+	waitFor(t, func() error {
+		if !refused(b.dial(t)) {
+			return errStill // the server has not got to it
+		}
+		return nil
+	})
+	for _, c := range silent {
+		must(t, c.Close())
+	}
+	waitFor(t, func() error {
+		c := b.dial(t)
+		defer c.Close() //nolint:errcheck // a test's
+		if refused(c) {
+			return errStill
+		}
+		return nil
 	})
 }
 
