@@ -59,9 +59,7 @@ func (g *Registry) Register(ctx context.Context, who Caller, full string, req *a
 	}
 	d, err := g.bind(ctx, p, who, full, req)
 	if err != nil {
-		if p.ephemeral && len(p.descs) == 0 {
-			g.vanish(ctx, p)
-		}
+		g.vanish(ctx, p)
 		return nil, err
 	}
 	return d, nil
@@ -357,16 +355,21 @@ func (d *Desc) Close(ctx context.Context) error {
 	if p.dev != nil && len(p.descs) == 0 && first == nil {
 		first = p.dev.closeForClients(ctx, p)
 	}
-	if first == nil && p.ephemeral && len(p.descs) == 0 {
+	if first == nil {
 		g.vanish(ctx, p)
 	}
 	return first
 }
 
-// vanish removes an ephemeral port with its last user, and its switch with the
-// last port of that.
+// vanish removes an ephemeral port if nobody uses it: no client has it open,
+// and no switch took it. With the last port of a switch that goes too.
 func (g *Registry) vanish(ctx context.Context, p *port) {
-	if p.kind == KindVALE {
+	switch {
+	case !p.ephemeral || len(p.descs) > 0:
+		return
+	case p.kind != KindVALE && p.sw != nil:
+		return // it was made by an attachment, and goes with it
+	case p.kind == KindVALE:
 		_ = g.leaveSwitch(ctx, p) // destroy asks again whether the memory may go
 	}
 	g.destroy(ctx, p)

@@ -33,9 +33,7 @@ func (g *Registry) describe(ctx context.Context, who Caller, op, full string, re
 		return err
 	}
 	fn(p, p.region)
-	if p.ephemeral && len(p.descs) == 0 && (p.kind == KindVALE || p.sw == nil) {
-		g.vanish(ctx, p)
-	}
+	g.vanish(ctx, p)
 	return nil
 }
 
