@@ -301,6 +301,12 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int
 	if err != nil {
 		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s: %w", p.name, err)
 	}
+	// Nobody reads our end. What a client sent there would be dropped when we close
+	// it, and to drop a socket that lingers takes as long as its owner likes.
+	if err := unix.Shutdown(pair[0], unix.SHUT_RD); err != nil {
+		_, _ = unix.Close(pair[0]), unix.Close(pair[1])
+		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s one-way: %w", p.name, err)
+	}
 	old, had := d.wakes[s.ID]
 	d.wakes[s.ID] = pair[0]
 	p.refreshWaiters()

@@ -1,10 +1,16 @@
 package port_test
 
 import (
+	"context"
+	"net"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
 )
 
@@ -28,4 +34,67 @@ func TestRefusedOpenLeavesSwitchAlone(t *testing.T) {
 	c.peer.send(t, frame(everyone, 1, 60, 1))
 	receiveTest(t, d, 1)
 	must(t, b.reg.Detach(limited(t), "vale0", ours))
+}
+
+// lingering is a TCP socket whose last close waits until the peer reads, which
+// it never does, or until the test is over.
+func lingering(t *testing.T) int {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	must(t, err)
+	must(t, netlink.LinkSetUp(lo))
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	defer ln.Close()
+	c, err := net.Dial("tcp4", ln.Addr().String())
+	must(t, err)
+	peer, err := ln.Accept()
+	must(t, err)
+	t.Cleanup(func() { _ = peer.Close() })
+	must(t, c.(*net.TCPConn).SetLinger(3600))
+	must(t, c.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+	for {
+		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+			break
+		}
+	}
+	f, err := c.(*net.TCPConn).File()
+	must(t, err)
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	must(t, err)
+	_ = syscall.SetNonblock(fd, true)
+	_ = c.Close()
+	return fd
+}
+
+// Nothing that a client sends into its wake descriptor reaches the daemon: to
+// drop a socket that lingers would make it wait, with the registry locked.
+func TestWakeDescriptorTakesNothing(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	d, err := b.reg.Register(limited(t), us, "vale0:a", allNIC())
+	must(t, err)
+	s, err := b.reg.NewSession(us)
+	must(t, err)
+	_, fds, err := d.Join(limited(t), s)
+	must(t, err)
+	fd := lingering(t)
+	err = unix.Sendmsg(fds[wire.FDWake], []byte{1}, unix.UnixRights(fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	if err == nil {
+		t.Error("a client can send to the daemon's end")
+	}
+	go unix.Close(fd) //nolint:errcheck // waits, when the daemon did not get it
+	closed := make(chan error, 1)
+	go func() {
+		err := d.Close(context.Background())
+		b.reg.EndSession(context.Background(), s)
+		closed <- err
+	}()
+	select {
+	case err := <-closed:
+		must(t, err)
+	case <-time.After(patience):
+		t.Fatal("the daemon waits for a client's socket")
+	}
+	_ = unix.Close(fds[wire.FDWake])
 }
