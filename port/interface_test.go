@@ -225,6 +225,43 @@ func TestInterfaceDriver(t *testing.T) {
 	must(t, b.reg.DeletePort(limited(t), "two"))
 }
 
+// A link that goes down and comes up again moves no index, and frames flow on.
+func TestInterfaceDownAndUp(t *testing.T) {
+	drivers(t, func(t *testing.T, driver port.Driver, c *cable) {
+		b := newBed(t, 1, port.Config{OpenInterfaces: true, Allow: []string{"*"}, Driver: driver})
+		d := b.open("netmap:" + ours)
+		for i := range 3 {
+			// The kernel takes its time to bring a link up, and drops frames until then.
+			in, out := frame(everyone, 1, 100, i), frame(everyone, 2, 100, i)
+			b.eventually("a frame to come in", func() bool {
+				c.peer.send(t, in)
+				_, err := d.PollTimeout(20*time.Millisecond, netmap.PollIn)
+				must(t, err)
+				buf := make([]byte, 2048)
+				n, ok := d.RxRings()[0].Recv(buf)
+				return ok && bytes.Equal(buf[:n], in)
+			})
+			b.eventually("a frame to go out", func() bool {
+				send(t, d, 0, out)
+				return bytes.Equal(c.peer.within(20*time.Millisecond, testEtherType), out)
+			})
+
+			c.host.Down(t, ours)
+			must(t, d.RxSync())
+			head := d.RxRings()[0].Head()
+			if info, err := b.reg.Port(limited(t), ours); err != nil || info.LinkUp {
+				t.Errorf("the link is down and the port says %+v (%v)", info, err)
+			}
+			d.TxRings()[0].Send(frame(everyone, 3, 60, i)) // it may come late, or never
+			must(t, d.TxSync())
+			if now := d.RxRings()[0].Head(); now != head {
+				t.Errorf("head moved from %d to %d", head, now)
+			}
+			c.host.Up(t, ours)
+		}
+	})
+}
+
 // NC B.5, step 15: an MTU that does not fit the buffers, at the first opening.
 func TestInterfaceMTU(t *testing.T) {
 	c := newCable(t)
@@ -360,14 +397,22 @@ func (w *packets) send(t *testing.T, f []byte) {
 // receive waits for a frame of a type.
 func (w *packets) receive(t *testing.T, etherType uint16) []byte {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	f := w.within(patience, etherType)
+	if f == nil {
+		t.Fatalf("no frame of type %#x came", etherType)
+	}
+	return f
+}
+
+// within waits a limited time.
+func (w *packets) within(limit time.Duration, etherType uint16) []byte {
+	for end := time.Now().Add(limit); time.Now().Before(end); {
 		fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-		_, _ = unix.Poll(fds, 100)
+		_, _ = unix.Poll(fds, 10)
 		if f := w.try(etherType); f != nil {
 			return f
 		}
 	}
-	t.Fatalf("no frame of type %#x came", etherType)
 	return nil
 }
 

@@ -142,6 +142,12 @@ func (n *NS) Up(tb testing.TB, ifname string) {
 	n.withLink(tb, ifname, netlink.LinkSetUp)
 }
 
+// Down takes an interface down.
+func (n *NS) Down(tb testing.TB, ifname string) {
+	tb.Helper()
+	n.withLink(tb, ifname, netlink.LinkSetDown)
+}
+
 // Addr gives an interface an address, written 10.9.0.1/24.
 func (n *NS) Addr(tb testing.TB, ifname, address string) {
 	tb.Helper()
