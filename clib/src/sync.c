@@ -1,0 +1,231 @@
+#include "sync.h"
+
+#include <stddef.h>
+#include <sys/time.h>
+
+#define LOAD(p) atomic_load_explicit(&(p), memory_order_relaxed)
+#define STORE(p, v) atomic_store_explicit(&(p), (v), memory_order_relaxed)
+
+/* ahead is how far b lies ahead of a, both below n. */
+static uint32_t ahead(uint32_t a, uint32_t b, uint32_t n)
+{
+	return b >= a ? b - a : b + n - a;
+}
+
+/*
+ * legal is the rule from <= head <= cur <= to around a ring of n slots (NC D.2
+ * and D.3 spell it out in three cases). Indices outside the ring never are.
+ */
+static bool legal(uint32_t head, uint32_t cur, uint32_t from, uint32_t to, uint32_t n)
+{
+	if (head >= n || cur >= n || from >= n || to >= n)
+		return false;
+	uint32_t h = ahead(from, head, n), c = ahead(from, cur, n);
+	return h <= c && c <= ahead(from, to, n);
+}
+
+static bool legal_head(uint32_t head, uint32_t from, uint32_t to, uint32_t n)
+{
+	return legal(head, head, from, to, n);
+}
+
+/* load_daemon: hwtail before hwcur, so that hwtail is never newer. */
+static void load_daemon(struct nmd_sync_block *b, uint32_t *hwcur, uint32_t *hwtail)
+{
+	*hwtail = LOAD(b->hwtail);
+	atomic_thread_fence(memory_order_acquire);
+	*hwcur = LOAD(b->hwcur);
+}
+
+/*
+ * publish: cur, then head, so that the daemon never sees a head newer than its
+ * cur; the barrier between holds the program's slots and buffers back too. It ends with a full barrier: either the daemon sees the new head
+ * before it sleeps, or the caller sees that it sleeps, or is about to.
+ */
+static void publish(struct nmd_sync_block *b, uint32_t head, uint32_t cur)
+{
+	STORE(b->cur, cur);
+	atomic_thread_fence(memory_order_release);
+	STORE(b->head, head);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static bool daemon_sleeps(struct nmd_sync_block *b)
+{
+	return LOAD(b->kern_need_kick) != 0;
+}
+
+static uint64_t slot_word(uint32_t idx, uint32_t len, uint32_t flags)
+{
+	return (uint64_t)idx | (uint64_t)len << 32 | (uint64_t)flags << 48;
+}
+
+/*
+ * reinit puts a ring back to its last good state (NC D.4): wrong slots are
+ * emptied, head and cur return to what was last published, tail is the core's.
+ * NC D.4.3 recommends to do so always. It returns the new head.
+ */
+static uint32_t reinit(struct nmd_ring *r, uint32_t state, uint32_t rhead, uint32_t hwcur, uint32_t hwtail)
+{
+	struct nmd_ring_hdr *hdr = r->hdr;
+
+	for (uint32_t i = 0; i < r->slots; i++) {
+		uint64_t w = LOAD(hdr->slot[i].word);
+		uint32_t idx = (uint32_t)w, len = w >> 32 & 0xffff, flags = w >> 48;
+		if (idx < NMD_MIN_BUF || idx >= r->buf_count)
+			STORE(hdr->slot[i].word, slot_word(0, 0, flags));
+		else if (len > r->buf_size)
+			STORE(hdr->slot[i].word, slot_word(idx, 0, flags));
+	}
+	/*
+	 * The last published head, not hwcur: the daemon may be about to take those
+	 * slots, and taking them back would look like a whole lap to it. While it
+	 * refuses the ring it takes nothing, and only hwcur is known to be good.
+	 */
+	uint32_t head = rhead;
+	if (state == NMD_FROZEN || !legal_head(rhead, hwcur, hwtail, r->slots))
+		head = hwcur;
+	STORE(hdr->head, head);
+	STORE(hdr->cur, head);
+	STORE(hdr->tail, hwtail);
+	return head;
+}
+
+/* stamp writes the wall clock into the ring. */
+static void stamp(struct nmd_ring_hdr *hdr)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	STORE(hdr->ts_sec, tv.tv_sec);
+	STORE(hdr->ts_usec, tv.tv_usec);
+}
+
+/* enter takes the ring for one sync; false means that another one is running. */
+static bool enter(struct nmd_sync_block *b, uint32_t session)
+{
+	uint32_t none = 0;
+
+	return atomic_compare_exchange_strong_explicit(&b->busy, &none, session, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static void leave(struct nmd_sync_block *b)
+{
+	atomic_store_explicit(&b->busy, 0, memory_order_release);
+}
+
+/*
+ * The Go client does the same, in the same steps (netmap/sync.go), and
+ * ring/testdata/sync.txt holds both to it.
+ *
+ * Everything it reads can be written by other processes: what it loads it loads
+ * once, and no value leads outside the ring.
+ */
+unsigned nmd_sync(struct nmd_ring *r)
+{
+	struct nmd_sync_block *b = r->blk;
+	struct nmd_ring_hdr *hdr = r->hdr;
+	const uint32_t n = r->slots;
+	unsigned out = 0;
+
+	/* 1. A ring that was stopped stays stopped (NC D.1). */
+	uint32_t state = LOAD(b->state);
+	if (state == NMD_STOPPED)
+		return NMD_GONE;
+
+	/* 2. One sync at a time; the second one is left out silently (NC D.1). */
+	if (!enter(b, r->session))
+		return NMD_SKIPPED;
+
+	/* 3. What the program wants, what the library remembers, what the daemon says. */
+	uint32_t head = LOAD(hdr->head), cur = LOAD(hdr->cur), tail = LOAD(hdr->tail);
+	uint32_t rhead = LOAD(b->rhead), rcur = LOAD(b->rcur), rtail = LOAD(b->rtail);
+	uint32_t hwcur, hwtail;
+	load_daemon(b, &hwcur, &hwtail);
+
+	/*
+	 * 4. Judge the program: rhead <= head <= cur <= limit, around the ring. On TX
+	 * the limit is the tail that the program was shown (NC D.2), on RX the newest
+	 * (NC D.3). rhead is what NC calls hwcur on RX: there a sync consumes at once.
+	 */
+	uint32_t limit = r->dir == NMD_DIR_RX ? hwtail : rtail;
+	bool ok = legal(head, cur, rhead, limit, n);
+	if (state == NMD_FROZEN && ok) {
+		/* The daemon refused something that did not come through here. While it
+		 * does, hwcur stands still, so its own judgement can be repeated. */
+		ok = legal_head(LOAD(b->head), hwcur, hwtail, n);
+	}
+
+	if (hwcur >= n || hwtail >= n) {
+		/* Somebody wrote over the daemon's line; nothing sensible can be done. */
+		leave(b);
+		return NMD_BAD;
+	}
+	if (!ok) {
+		/* 5. A bad ring is put back to its last good state. */
+		out = NMD_BAD;
+		head = cur = reinit(r, state, rhead, hwcur, hwtail);
+		tail = hwtail;
+		publish(b, head, cur);
+		if (daemon_sleeps(b))
+			out |= NMD_KICK;
+	} else if (head != rhead || cur != rcur) {
+		/* 6. Publish what the program wants. */
+		publish(b, head, cur);
+		/* 7. Wake the daemon, if it sleeps. */
+		if (head != rhead && daemon_sleeps(b))
+			out |= NMD_KICK;
+	}
+
+	/* 8. Take what the daemon has given meanwhile. Reading slots comes after. */
+	uint32_t t = LOAD(b->hwtail);
+	if (t < n)
+		hwtail = t;
+	atomic_thread_fence(memory_order_acquire);
+
+	/* 9. Show it to the program. A tail that it wrote over is repaired by that,
+	 * without a word (NC D.2). */
+	if (tail != hwtail)
+		STORE(hdr->tail, hwtail);
+	if (head != rhead || cur != rcur || hwtail != rtail) {
+		STORE(b->rhead, head);
+		STORE(b->rcur, cur);
+		STORE(b->rtail, hwtail);
+	}
+	if (r->dir == NMD_DIR_RX)
+		stamp(hdr); /* every RX sync (NC A.7) */
+
+	/* 10. Let the next one in. */
+	leave(b);
+	return out;
+}
+
+bool nmd_taken(const struct nmd_ring *r)
+{
+	struct nmd_sync_block *b = r->blk;
+
+	return LOAD(b->hwcur) == LOAD(b->rhead) || LOAD(b->state) != NMD_RUNNING;
+}
+
+bool nmd_ready(const struct nmd_ring *r)
+{
+	/* What the last sync left behind, not the ring's own cur and tail: the
+	 * program can have scribbled on those since. */
+	return LOAD(r->blk->rcur) != LOAD(r->blk->rtail);
+}
+
+bool nmd_idle(const struct nmd_ring *r)
+{
+	struct nmd_sync_block *b = r->blk;
+
+	return LOAD(r->hdr->head) == LOAD(b->rhead) && LOAD(r->hdr->cur) == LOAD(b->rcur) &&
+	       LOAD(b->state) == NMD_RUNNING;
+}
+
+void nmd_arm(struct nmd_ring *r)
+{
+	STORE(r->blk->appl_need_kick, 1);
+	/* Armed first, then looked: the daemon does it the other way round. */
+	atomic_thread_fence(memory_order_seq_cst);
+}
