@@ -81,7 +81,7 @@ func newBedTimeout(t *testing.T, lcores int, timeout time.Duration, cfg port.Con
 	cpus := eal.Probe().CPUs
 	for i := range lcores {
 		l, err := lcore.Start(lcore.Config{
-			ID: i, CPU: cpus[(len(cpus)-1+i)%len(cpus)], CommandTimeout: timeout, StuckInterval: 20 * time.Millisecond, Logger: log,
+			ID: i, CPU: cpus[(len(cpus)-1+i)%len(cpus)], CommandTimeout: timeout, StuckInterval: timeout / 10, Logger: log,
 			Register: func() (func(), error) {
 				_, err := dpdklcore.Register()
 				return dpdklcore.Unregister, err

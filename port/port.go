@@ -154,6 +154,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	delete(g.ports, p.name)
 	g.departed.add(st)
 	if err != nil {
+		g.leaked = true
 		g.log.Error("what a port had is left allocated", "port", p.name, "err", err)
 		return
 	}

@@ -53,6 +53,7 @@ type Registry struct {
 	nextMem  uint16
 	nextSess uint32
 	closed   bool
+	leaked   bool                       // what an lcore may still use was left allocated
 	sweep    map[uint16]map[uint32]bool // by region: orphans at the last look
 	untidy   map[uint16]bool            // regions that clients left since then
 	swept    time.Time                  // when that was
@@ -85,6 +86,9 @@ func (g *Registry) Close(ctx context.Context) {
 	}
 	for _, s := range g.switches {
 		g.dropSwitch(ctx, s)
+	}
+	if g.leaked {
+		return
 	}
 	for id, r := range g.regions {
 		_ = r.Close()
