@@ -53,7 +53,7 @@ func drivers(t *testing.T, test func(t *testing.T, d port.Driver, c *cable)) {
 			if d == port.DriverAFXDP {
 				fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 				if err != nil {
-					t.Skipf("no AF_XDP in this kernel: %v", err)
+					t.Skipf("no AF_XDP here: %v", err)
 				}
 				_ = unix.Close(fd)
 			}
