@@ -2,9 +2,16 @@
 
 BIN ?= bin
 
-build: ## binaries in bin/
+build: clib ## binaries in bin/
 	go build -o $(BIN)/ ./cmd/netmapd
 	CGO_ENABLED=0 go build -o $(BIN)/ ./cmd/nmctl
+
+# C11; what the library exports it says itself.
+CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden
+
+clib: ## the library that netmap programs run with
+	@mkdir -p $(BIN)
+	$(CC) $(CLIB_FLAGS) -shared -o $(BIN)/libnetmapd-preload.so clib/src/*.c -pthread -ldl
 
 demo: ## traffic through a switch, then between two network namespaces when root
 	scripts/demo
@@ -31,4 +38,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt generate generate-check clean help
+.PHONY: build clib demo test lint fmt generate generate-check clean help

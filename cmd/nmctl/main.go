@@ -41,6 +41,7 @@ func commands(c *cli) []*cobra.Command {
 		newSystemCommand(c),
 		newPktGenCommand(c),
 		newBridgeCommand(c),
+		newRunCommand(c),
 		newVersionCommand(c),
 	}
 }
