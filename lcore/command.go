@@ -112,7 +112,8 @@ func (c *command) cancel() bool {
 // Do runs fn on the lcore between two polls and waits for it. Commands of one goroutine run in the
 // order given. fn should be short: no packet moves meanwhile.
 //
-// A caller gives up when ctx ends (its cause is returned) or after Config.CommandTimeout (ErrStuck).
+// A caller gives up when ctx ends (its cause is returned) or after Config.CommandTimeout (ErrStuck), and at
+// once while the lcore is known to be stuck.
 // If fn had not been started by then, it never will be; otherwise the error is also ErrMayRun.
 // ErrStopped: the lcore has been stopped and fn did not run. A panic of fn comes back as *PanicError.
 func (l *Lcore) Do(ctx context.Context, fn func()) error {
@@ -138,6 +139,10 @@ func (l *Lcore) submit(fn func()) (*command, error) {
 
 // await waits for a submitted command.
 func (l *Lcore) await(ctx context.Context, c *command) error {
+	// Known to be stuck: the commands before this one have waited long enough.
+	if l.Stuck() && c.cancel() {
+		return fmt.Errorf("lcore %d: command not started: %w", l.cfg.ID, ErrStuck)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.CommandTimeout, ErrStuck)
 	defer cancel()
 	select {

@@ -175,6 +175,9 @@ func (d *device) start(devargs string) (err error) {
 	if err != nil {
 		return err
 	}
+	if most := d.nic.MaxMTU(); int(mtu) > most {
+		return fmt.Errorf("its MTU of %d bytes is above the %d that %s carries; lower it, or use another driver: %w", mtu, most, d.nic.Info().Driver, unix.EINVAL)
+	}
 	if err := d.nic.Start(); err != nil {
 		return err
 	}

@@ -445,6 +445,15 @@ func (d *Device) MTU() (uint16, error) {
 	return use(d, "rte_eth_dev_get_mtu", func(Port) (uint16, error) { return d.mtu() })
 }
 
+// MaxMTU is the largest payload that the device was set up to carry: af_packet's ring slots, say, may be smaller than the
+// frames of the interface, and such frames are lost without a count.
+func (d *Device) MaxMTU() int {
+	if d.info.Driver == driverAFPacket {
+		return int(frameSize(d.devargs)) - slotOverhead - C.RTE_ETHER_HDR_LEN
+	}
+	return int(d.info.MaxMTU)
+}
+
 func (d *Device) mtu() (uint16, error) {
 	if d.info.IfIndex > 0 {
 		if ifi, err := net.InterfaceByIndex(d.info.IfIndex); err == nil {
