@@ -183,10 +183,23 @@ func (d *daemon) finish(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		lines := strings.SplitAfter(d.log.String(), "\n")
-		t.Logf("end of the log of netmapd:\n%s", strings.Join(lines[max(0, len(lines)-40):], ""))
+		t.Logf("end of the log of netmapd:\n%s", lastLines(d.log.String(), 40))
 	}
 	_ = os.RemoveAll(d.dir)
+}
+
+// lastLines are the last n lines of a log, those that repeat the one before
+// left out.
+func lastLines(log string, n int) string {
+	var lines []string
+	said := ""
+	for line := range strings.Lines(log) {
+		if _, what, _ := strings.Cut(line, " "); what != said { // the time comes first
+			said = what
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
 // waitFor tries again until cond says nil.
