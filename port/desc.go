@@ -339,6 +339,9 @@ func (d *Desc) Close(ctx context.Context) error {
 	g, p := d.g, d.port
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil // the port is gone; its client held us up for longer than Registry.Close waited
+	}
 	var first error
 	for _, k := range d.bound() {
 		if err := d.give(ctx, k); err != nil && first == nil {

@@ -28,6 +28,8 @@ type conn struct {
 	descriptor bool
 	desc       *port.Desc   // bound
 	reg        abi.Register // what it was bound with, as answered
+
+	unanswered bool // that an answer was not taken has been said
 }
 
 // result is what a request is answered with.
@@ -45,7 +47,7 @@ func (c *conn) run() {
 		m, err := receive(c.unix, buf)
 		if err != nil && m.reply < 0 {
 			if !isEnd(err) {
-				c.log.Warn("attach connection ended", "err", err)
+				c.srv.warnings.warn(c.log, "attach connection ended", err)
 			}
 			return
 		}
@@ -57,7 +59,7 @@ func (c *conn) run() {
 		}
 		c.respond(m, res, err)
 		if malformed {
-			c.log.Warn("attach connection ended", "err", err)
+			c.srv.warnings.warn(c.log, "attach connection ended", err)
 			return
 		}
 	}
@@ -72,8 +74,9 @@ func (c *conn) respond(m message, res result, err error) {
 	} else {
 		b = wire.Append(nil, typ, 0, nil, res.body)
 	}
-	if serr := answer(m.reply, b, res.fds...); serr != nil {
-		c.log.Warn("attach request not answered", "err", serr)
+	if serr := answer(m.reply, b, res.fds...); serr != nil && !c.unanswered {
+		c.unanswered = true // once: it is the client's choice how often it asks
+		c.srv.warnings.warn(c.log, "attach request not answered", serr)
 	}
 	if res.done != nil {
 		res.done()

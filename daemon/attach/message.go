@@ -84,17 +84,13 @@ func isReplySocket(fd int) bool {
 	return err == nil && typ == unix.SOCK_SEQPACKET
 }
 
-// discard closes descriptors of unknown kind. Closing some kinds blocks for as
-// long as their maker likes (a FUSE file is flushed), so nobody waits for it.
+// discard closes descriptors of unknown kind. Closing some takes as long as their
+// maker likes (a FUSE file is flushed, a TCP socket lingers), and a thread. So it
+// is the connection that waits, which is in its uid's account, and nobody else.
 func discard(fds []int) {
-	if len(fds) == 0 {
-		return
+	for _, fd := range fds {
+		_ = unix.Close(fd)
 	}
-	go func() {
-		for _, fd := range fds {
-			_ = unix.Close(fd)
-		}
-	}()
 }
 
 // answer sends b and fds to the client's reply socket, never waiting: a client

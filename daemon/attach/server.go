@@ -41,6 +41,9 @@ type Server struct {
 	timeout time.Duration // for one request's work on the dataplane
 	log     *slog.Logger
 
+	warnings warnings
+	refusals chan struct{} // refused connections being closed
+
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	sessions map[uint64]*port.Session
@@ -68,6 +71,7 @@ func (l Limits) conns() int {
 func New(reg *port.Registry, tickets *Tickets, limits Limits, log *slog.Logger) *Server {
 	return &Server{
 		reg: reg, tickets: tickets, limits: limits, timeout: 5 * time.Second, log: log,
+		warnings: warnings{log: log}, refusals: make(chan struct{}, maxRefusals),
 		conns: map[*conn]struct{}{}, sessions: map[uint64]*port.Session{}, perUID: map[int]*usage{},
 	}
 }
@@ -79,9 +83,9 @@ func (s *Server) Serve(ln *net.UnixListener) error {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
-			s.log.Error("accept on the attach socket", "err", err)
-			time.Sleep(100 * time.Millisecond) // somebody may close something
+		case isShortage(err):
+			s.warnings.warn(s.log, "accept on the attach socket", err)
+			time.Sleep(100 * time.Millisecond) // somebody may give something back
 			continue
 		case err != nil:
 			return fmt.Errorf("accept on the attach socket: %w", err)
@@ -90,15 +94,36 @@ func (s *Server) Serve(ln *net.UnixListener) error {
 	}
 }
 
-// Stop ends every connection, unbinding every port, and waits for that.
+// isShortage says that accepting failed for want of something that may be there
+// in a moment.
+func isShortage(err error) bool {
+	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Stop ends every connection, unbinding every port, and waits for that; not
+// for long, though, since a client can hold up the close of what it sent.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.closing = true
 	for c := range s.conns {
-		_ = c.unix.Close()
+		_ = c.unix.SetReadDeadline(time.Unix(1, 0)) // the connection closes itself
 	}
 	s.mu.Unlock()
-	s.wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(2 * s.timeout):
+		s.log.Error("stop the attach server: connections are left that their clients hold up")
+	}
 }
 
 // Sessions counts the client processes.
@@ -111,20 +136,18 @@ func (s *Server) Sessions() int {
 func (s *Server) start(u *net.UnixConn) {
 	who, err := peer(u)
 	if err != nil {
-		s.log.Warn("attach connection refused", "err", err)
-		_ = u.Close()
+		s.refuse(s.log, u, err)
 		return
 	}
 	c := &conn{srv: s, unix: u, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
 	if err := s.count(who.UID, "connection", s.limits.conns(), connsOf); err != nil {
-		c.log.Warn("attach connection refused", "err", err)
-		_ = u.Close()
+		s.refuse(c.log, u, err)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		_ = u.Close()
+		go u.Close() //nolint:errcheck // the process ends
 		return
 	}
 	s.conns[c] = struct{}{}
@@ -136,6 +159,21 @@ func (s *Server) start(u *net.UnixConn) {
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
+	}()
+}
+
+// maxRefusals bounds the refused connections that are being closed: to close one
+// can take as long as its client likes (see conn.discard), and a thread.
+const maxRefusals = 1024
+
+// refuse closes a connection without serving it. The others wait for that only
+// when a client holds up very many.
+func (s *Server) refuse(log *slog.Logger, u *net.UnixConn, why error) {
+	s.warnings.warn(log, "attach connection refused", why)
+	s.refusals <- struct{}{}
+	go func() {
+		_ = u.Close()
+		<-s.refusals
 	}()
 }
 
@@ -231,7 +269,7 @@ func peer(u *net.UnixConn) (port.Caller, error) {
 	return who, nil
 }
 
-// isEnd says that a read error only means that the client is gone.
+// isEnd says that a read error only means that the client is gone, or Stop called.
 func isEnd(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.ECONNRESET)
 }
