@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
 )
@@ -34,6 +35,27 @@ func TestRefusedOpenLeavesSwitchAlone(t *testing.T) {
 	c.peer.send(t, frame(everyone, 1, 60, 1))
 	receiveTest(t, d, 1)
 	must(t, b.reg.Detach(limited(t), "vale0", ours))
+}
+
+// A client cannot take an interface away from the host by attaching it where it
+// may not open it.
+func TestAttachAsksPolicy(t *testing.T) {
+	newCable(t)
+	b := newBed(t, 1, port.Config{OpenInterfaces: true, Allow: []string{"other*"}})
+	req := abi.Register{Mode: abi.ModeAllNIC}
+	_, err := b.reg.ValeAttach(limited(t), "vale0:"+ours, &req)
+	fails(t, err, unix.EINVAL, "interfaces.allow", ours)
+	sw, err := b.reg.Switches(limited(t))
+	must(t, err)
+	if len(sw) != 0 || b.names() != "" {
+		t.Errorf("switches %v and ports %q are left", sw, b.names())
+	}
+	_, err = b.reg.CreatePort(limited(t), port.Spec{Name: ours, Kind: port.KindInterface})
+	must(t, err)
+	_, err = b.reg.ValeAttach(limited(t), "vale0:"+ours, &req)
+	must(t, err)
+	_, err = b.reg.ValeDetach(limited(t), "vale0:"+ours)
+	must(t, err)
 }
 
 // lingering is a TCP socket whose last close waits until the peer reads, which

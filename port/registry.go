@@ -203,13 +203,8 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 // openInterface makes a port for a kernel interface because a client asked for
 // it, if policy allows.
 func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string) (*port, error) {
-	if !g.cfg.OpenInterfaces {
-		return nil, refuse("register", ifname, unix.ENXIO,
-			"no port has this name, and the configuration (interfaces.open) does not let clients create one; an operator can: nmctl port create %s", ifname)
-	}
-	if !g.allowed(ifname) {
-		return nil, refuse("register", ifname, unix.ENXIO,
-			"no port has this name, and interfaces.allow in the configuration (%q) does not name it for clients to create", g.cfg.Allow)
+	if err := g.mayOpen("register", ifname); err != nil {
+		return nil, err
 	}
 	p, err := g.createInterface(ctx, Spec{Name: ifname, Kind: KindInterface, Driver: g.cfg.Driver})
 	if err != nil {
@@ -218,6 +213,19 @@ func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string)
 	p.ephemeral = true
 	g.log.Info("port created by a client", "port", ifname, "driver", p.driver(), "pid", who.PID, "uid", who.UID)
 	return p, nil
+}
+
+// mayOpen says whether clients may have a port made for a kernel interface.
+func (g *Registry) mayOpen(op, ifname string) error {
+	if !g.cfg.OpenInterfaces {
+		return refuse(op, ifname, unix.ENXIO,
+			"no port has this name, and the configuration (interfaces.open) does not let clients create one; an operator can: nmctl port create %s", ifname)
+	}
+	if !g.allowed(ifname) {
+		return refuse(op, ifname, unix.ENXIO,
+			"no port has this name, and interfaces.allow in the configuration (%q) does not name it for clients to create", g.cfg.Allow)
+	}
+	return nil
 }
 
 func (g *Registry) allowed(ifname string) bool {

@@ -167,8 +167,8 @@ func (g *Registry) ValeAttach(ctx context.Context, full string, req *abi.Registe
 	case req.Mode == abi.ModeNICSW:
 		return 0, refuse(op, full, unix.EINVAL, "the port has no host rings")
 	}
-	if err := g.ensureSwitch(swName); err != nil {
-		return 0, err
+	if err := g.prepareAttach(swName, ifname); err != nil {
+		return 0, valeErrno(op, full, err)
 	}
 	p, err := g.Attach(ctx, swName, ifname)
 	if err != nil {
@@ -216,11 +216,17 @@ func (g *Registry) hasRegion(id uint16) bool {
 	return g.regions[id] != nil
 }
 
-// ensureSwitch makes the switch that an attachment names; it goes with its last
-// port, as in netmap.
-func (g *Registry) ensureSwitch(swName string) error {
+// prepareAttach asks the policy where the attachment would make a port for an
+// interface, and makes the switch that it names, which goes with its last port as
+// in netmap.
+func (g *Registry) prepareAttach(swName, ifname string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.ports[ifname] == nil {
+		if err := g.mayOpen("attach", ifname); err != nil {
+			return err
+		}
+	}
 	if g.switches[swName] == nil {
 		g.newSwitch(swName, true)
 	}
