@@ -249,7 +249,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		poller, err := d.g.poller(ctx, p.sw, p.lc)
 		if err == nil {
 			err = p.lc.Do(ctx, func() {
-				poller.Drain(p.vp)
+				poller.Drain(p.vp, k.ID())
 				if last {
 					p.unpoll(poller, k)
 				}

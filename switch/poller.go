@@ -102,16 +102,16 @@ func (pl *Poller) Poll() (frames int) {
 	return frames
 }
 
-// drainLimit bounds what a client that goes on sending can make Drain do; no
-// ring has more slots.
-const drainLimit = 1 << 16
+// drainLimit bounds what a client that goes on sending can make Drain do, while
+// all other ports of the lcore wait; no ring of a switch has more slots (NC E.4).
+const drainLimit = 4096
 
-// Drain delivers what is published on the sources of a port, before the port
-// goes away (NC D.8).
-func (pl *Poller) Drain(p *Port) (frames int) {
+// Drain delivers what is published on one ring of a port, before it is closed
+// (NC D.8).
+func (pl *Poller) Drain(p *Port, ring int) (frames int) {
 	v := pl.view.Load()
 	for i := range pl.sources {
-		if pl.sources[i].port != p {
+		if s := &pl.sources[i]; s.port != p || s.ring != ring {
 			continue
 		}
 		for taken := 0; taken < drainLimit; {

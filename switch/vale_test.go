@@ -445,11 +445,37 @@ func TestDrain(t *testing.T) {
 		}
 		r.publish()
 	}
-	if n := w.pl.Drain(w.p[0]); n != 4000 {
-		t.Errorf("Drain moved %d frames, want 4000", n)
+	for ring := range w.c[0].tx {
+		if n := w.pl.Drain(w.p[0], ring); n != 2000 {
+			t.Errorf("Drain moved %d frames of ring %d, want 2000", n, ring)
+		}
 	}
 	if n := len(w.got(1)); n != 4000 {
 		t.Errorf("b received %d frames, want 4000", n)
+	}
+}
+
+// restless is a client that publishes as fast as it is served.
+type restless struct{ slots int }
+
+func (r *restless) Next(b *Batch) int {
+	b.Drop(TooShort, uint64(b.Limit()), 0)
+	r.slots += b.Limit()
+	return b.Limit()
+}
+
+func (*restless) Done(*Batch) {}
+
+// A client that goes on sending while its ring is closed does not keep the lcore
+// for longer than a ring is.
+func TestDrainEnds(t *testing.T) {
+	w := newNet(t, 2, shape{tx: 1, rx: 1, slots: 64, buf: 64}, Options{})
+	closing, other := &restless{}, &restless{}
+	w.pl.Add(w.p[0], 1, closing)
+	w.pl.Add(w.p[0], 2, other)
+	w.pl.Drain(w.p[0], 1)
+	if closing.slots > 4096 || other.slots != 0 {
+		t.Errorf("Drain took %d slots of the ring that is closed and %d of another, want at most 4096 and 0", closing.slots, other.slots)
 	}
 }
 
