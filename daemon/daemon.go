@@ -258,8 +258,8 @@ func (d *Daemon) startRegistry() error {
 		return fmt.Errorf("%s: memory.hugepage-users: %w", d.cfg.Where("memory.hugepage-users"), err)
 	}
 	d.reg = port.NewRegistry(port.Config{
-		HugeUIDs: trusted,
-		Global:   global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
+		HugeUIDs: trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID,
+		Global: global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)
 	d.tickets = attach.NewTickets()

@@ -25,7 +25,7 @@ type Desc struct {
 
 	firstTx, endTx, firstRx, endRx int // bound rings, HW rings only so far
 	ifo                            shm.If
-	extra                          bool
+	extra                          uint32         // buffers beside the rings, as got
 	wakes                          map[uint32]int // by session: the daemon's end
 }
 
@@ -173,13 +173,25 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 			k.excl = d
 		}
 	}
-	head, got := p.region.NewExtra(req.ExtraBufs)
-	d.extra = got > 0
+	head, got := p.region.NewExtra(min(req.ExtraBufs, g.extraLeft(who.UID)))
+	d.extra = got
+	g.extra[who.UID] += got
 	d.fillIf(head)
 	p.descs[d] = struct{}{}
 	g.descs++
 	p.reply(d, req, got)
 	return d, nil
+}
+
+// extraLeft is how many extra buffers a user may still get. Each costs a page of
+// the daemon, which writes the list into them, as soon as it is given, and time,
+// while all others wait. A registration that gets fewer than it asked for is a
+// good one (NC A.9).
+func (g *Registry) extraLeft(uid int) uint32 {
+	if g.cfg.ExtraBufs <= 0 {
+		return abi.ExtraBufsMax
+	}
+	return uint32(max(g.cfg.ExtraBufs-int(g.extra[uid]), 0))
 }
 
 // reply completes the request as NC B.5 says.
@@ -357,8 +369,11 @@ func (d *Desc) Close(ctx context.Context) error {
 		ends = append(ends, fd)
 	}
 	g.closeEnds(ctx, ends)
-	if d.extra {
+	if d.extra > 0 {
 		p.region.FreeExtra(d.ifo.View.LoadBufsHead())
+		if g.extra[d.caller.UID] -= d.extra; g.extra[d.caller.UID] == 0 {
+			delete(g.extra, d.caller.UID)
+		}
 	}
 	p.region.FreeIf(d.ifo)
 	if p.dev != nil && len(p.descs) == 0 && first == nil {

@@ -58,6 +58,29 @@ func TestAttachAsksPolicy(t *testing.T) {
 	must(t, err)
 }
 
+// Extra buffers cost the daemon memory as soon as they are given: what one user
+// gets together is limited, and what is closed can be had again.
+func TestExtraBufsLimited(t *testing.T) {
+	b := newBed(t, 1, port.Config{ExtraBufs: 1000})
+	want := func(name string, who port.Caller, wish, want uint32) *port.Desc {
+		t.Helper()
+		req := &abi.Register{Mode: abi.ModeAllNIC, ExtraBufs: wish}
+		d, err := b.registerAs(who, name, req)
+		must(t, err)
+		if req.ExtraBufs != want {
+			t.Errorf("%s: %d extra buffers for a wish of %d, want %d", name, req.ExtraBufs, wish, want)
+		}
+		return d
+	}
+	other := port.Caller{PID: 1, UID: us.UID + 1}
+	one := want("vale0:1", us, 600, 600)
+	want("vale0:2", us, 1<<19, 400)
+	want("vale0:3", us, 1, 0)
+	want("vale0:4", other, 1<<19, 1000)
+	b.unregister(one)
+	want("vale0:5", us, 1000, 600)
+}
+
 // lingering is a TCP socket whose last close waits until the peer reads, which
 // it never does, or until the test is over.
 func lingering(t *testing.T) int {

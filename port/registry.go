@@ -28,6 +28,8 @@ type Config struct {
 	Allow          []string
 	Driver         Driver
 
+	ExtraBufs int // extra buffers that one user's descriptors may hold; 0: any number
+
 	// HugeUIDs are the users whose VALE ports get regions of hugepages. With such
 	// memory a client can provoke a fault in the daemon (package shm), so they are
 	// those that the operator trusts.
@@ -48,6 +50,7 @@ type Registry struct {
 	regions  map[uint16]*shm.Region
 	sessions map[*Session]struct{}
 	descs    int
+	extra    map[int]uint32 // extra buffers by uid
 	departed departed
 	nextPort uint64
 	nextMem  uint16
@@ -65,7 +68,7 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 	return &Registry{
 		cfg: cfg, log: log, lcores: lcores,
 		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
-		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{},
+		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{}, extra: map[int]uint32{},
 		sweep: map[uint16]map[uint32]bool{}, untidy: map[uint16]bool{},
 		nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
 	}

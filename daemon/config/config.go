@@ -120,6 +120,7 @@ type Switch struct {
 // Limits bound what clients can take.
 type Limits struct {
 	DescriptorsPerUID int           `mapstructure:"descriptors-per-uid" range:"1..1000000"`
+	ExtraBufsPerUID   int           `mapstructure:"extra-bufs-per-uid" range:"1..1000000000"`
 	SessionsPerUID    int           `mapstructure:"sessions-per-uid" range:"1..1000000"`
 	Sessions          int           `mapstructure:"sessions" range:"1..1000000"`
 	ControlTimeout    time.Duration `mapstructure:"control-timeout" range:"10ms..10m"` // a control operation waiting for an lcore

@@ -95,7 +95,7 @@ func TestDefaultFileIsComplete(t *testing.T) {
 		Memory:     Memory{Global: Region{IfNum: 100, RingNum: 200, RingSize: 36864, BufNum: 163840, BufSize: 2048}, HugepageUsers: []string{}},
 		Ports:      []Port{},
 		Switches:   []Switch{},
-		Limits:     Limits{DescriptorsPerUID: 4096, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
+		Limits:     Limits{DescriptorsPerUID: 4096, ExtraBufsPerUID: 131072, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)
