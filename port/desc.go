@@ -141,6 +141,9 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		if !k.stale {
 			continue
 		}
+		if err := g.quiesce(ctx); err != nil { // an lcore that was stuck may still use it
+			return nil, fmt.Errorf("register %q: %w", full, err)
+		}
 		if err := p.region.Renew(k.obj); err != nil {
 			return nil, refuse("register", full, unix.ENOMEM, "%v", err)
 		}
@@ -234,16 +237,22 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 		// An lcore that sleeps has not armed this ring, nor looked at its queue.
 		err = p.lc.Do(ctx, func() {})
 	case k.Dir() == abi.DirTx:
-		k.src = vale.NewTxSource(k.Ring)
+		src := vale.NewTxSource(k.Ring)
+		left := k.src != nil // a close found the lcore stuck
+		k.src = src
 		var poller *vale.Poller
 		if poller, err = d.g.poller(ctx, p.sw, p.lc); err == nil {
-			err = p.lc.Do(ctx, func() { poller.Add(p.vp, k.ID(), k.src) })
+			err = p.lc.Do(ctx, func() {
+				if left {
+					p.unpoll(poller, k)
+				}
+				poller.Add(p.vp, k.ID(), src)
+			})
 		}
 	}
 	if err != nil {
 		k.users--
 		k.SetBound(false)
-		k.src = nil
 		return fmt.Errorf("start ring %s of %s: %w", k, p.name, err)
 	}
 	return nil
@@ -251,47 +260,54 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 
 // give notes one user less; the last one stops the ring. What the client
 // published is delivered first; what it did not read is dropped and counted.
+// After an error the ring is stale: whoever takes it next makes it new.
 func (d *Desc) give(ctx context.Context, k *kring) error {
 	p := d.port
 	if k.excl == d {
 		k.excl = nil
 	}
-	if p.kind == KindVALE && k.Dir() == abi.DirTx {
-		last := k.users == 1
-		poller, err := d.g.poller(ctx, p.sw, p.lc)
-		if err == nil {
-			err = p.lc.Do(ctx, func() {
-				poller.Drain(p.vp, k.ID())
-				if last {
-					p.unpoll(poller, k)
-				}
-			})
-		}
-		if err != nil {
-			return fmt.Errorf("stop ring %s of %s: %w", k, p.name, err)
-		}
-	}
-	if p.dev != nil && k.Dir() == abi.DirTx {
-		if err := p.dev.drain(ctx, p); err != nil {
-			return err
-		}
-	}
+	err := d.deliver(ctx, k)
 	if k.users--; k.users > 0 {
-		return nil
+		return err
 	}
 	k.SetBound(false)
-	if err := d.g.quiesce(ctx); err != nil {
-		return fmt.Errorf("stop a ring of %s: %w", p.name, err)
+	if err == nil {
+		err = d.g.quiesce(ctx)
 	}
-	if k.Dir() == abi.DirRx {
-		if err := p.bookUnread(ctx, k); err != nil {
-			return err
-		}
+	if err == nil && k.Dir() == abi.DirRx {
+		err = p.bookUnread(ctx, k)
+	}
+	if err != nil {
+		k.stale = true
+		return fmt.Errorf("stop ring %s of %s: %w", k, p.name, err)
 	}
 	k.src = nil
 	k.Reset()
 	k.stale = p.region.Renew(k.obj) != nil
 	return nil
+}
+
+// deliver sends what was published on a TX ring that loses a user; a ring that
+// loses its last one is not polled afterwards.
+func (d *Desc) deliver(ctx context.Context, k *kring) error {
+	p := d.port
+	switch {
+	case k.Dir() != abi.DirTx:
+		return nil
+	case p.dev != nil:
+		return p.dev.drain(ctx, p)
+	}
+	last := k.users == 1
+	poller, err := d.g.poller(ctx, p.sw, p.lc)
+	if err != nil {
+		return err
+	}
+	return p.lc.Do(ctx, func() {
+		poller.Drain(p.vp, k.ID())
+		if last {
+			p.unpoll(poller, k)
+		}
+	})
 }
 
 // Join hands the port's parts to a session: the answer's Bind, and the three
@@ -394,6 +410,11 @@ func (g *Registry) vanish(ctx context.Context, p *port) {
 	case p.kind != KindVALE && p.sw != nil:
 		return // it was made by an attachment, and goes with it
 	case p.kind == KindVALE:
+		// Usually nothing is left there, but after a close that found the lcore stuck.
+		if err := p.leavePoller(ctx); err != nil {
+			g.log.Error("a port without users stays", "port", p.name, "err", err)
+			return
+		}
 		_ = g.leaveSwitch(ctx, p) // destroy asks again whether the memory may go
 	}
 	g.destroy(ctx, p)

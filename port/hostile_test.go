@@ -2,6 +2,7 @@ package port_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
@@ -142,4 +144,41 @@ func TestWakeDescriptorTakesNothing(t *testing.T) {
 		t.Fatal("the daemon waits for a client's socket")
 	}
 	_ = unix.Close(fds[wire.FDWake])
+}
+
+// A descriptor whose close found the lcore stuck leaves a port that can be used,
+// and that goes with its next user: without memory that an lcore still looks at.
+func TestPortAfterFailedClose(t *testing.T) {
+	b := newBedTimeout(t, 1, 300*time.Millisecond, port.Config{})
+	b.expected = []string{"makes no progress", "left open", "left allocated"}
+	gen, sink := b.open("vale0:gen"), b.open("vale0:sink")
+	for _, name := range []string{"vale0:a", "vale1:a"} {
+		d, err := b.reg.Register(limited(t), us, name, allNIC())
+		must(t, err)
+		h := &hanging{reached: make(chan struct{}), free: make(chan struct{})}
+		must(t, b.lcores[0].Add(limited(t), h))
+		h.hang.Store(true)
+		go func() { _ = b.lcores[0].Do(limited(t), func() {}) }() // it may sleep
+		<-h.reached
+		if err := d.Close(limited(t)); !errors.Is(err, lcore.ErrStuck) {
+			t.Errorf("close says %v, want %v", err, lcore.ErrStuck)
+		}
+		close(h.free)
+		b.eventually("the lcore to go on", func() bool { return !b.lcores[0].Stuck() })
+		must(t, b.lcores[0].Remove(limited(t), h))
+
+		again, err := b.reg.Register(limited(t), us, name, &abi.Register{Mode: abi.ModeAllNIC, Flags: abi.FlagExclusive})
+		must(t, err)
+		must(t, again.Close(limited(t)))
+		if got := b.names(); got != "vale0:gen vale0:sink" {
+			t.Errorf("ports are %q", got)
+		}
+		want := [][]byte{frame(everyone, 1, 60, 1)}
+		send(t, gen, 0, want...)
+		same(t, receive(t, sink, 1), want)
+		b.eventually("the lcore to sleep", func() bool {
+			_, asleep := b.lcores[0].Progress()
+			return asleep
+		})
+	}
 }

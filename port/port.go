@@ -232,10 +232,22 @@ func (p *port) retire() {
 func (p *port) unpoll(poller *vale.Poller, gone *kring) {
 	poller.Remove(p.vp)
 	for _, k := range p.tx {
-		if k != gone && k.src != nil {
+		if k != gone && k.src != nil && k.Bound() {
 			poller.Add(p.vp, k.ID(), k.src)
 		}
 	}
+}
+
+// leavePoller takes all sources of the port off the poller of its switch.
+func (p *port) leavePoller(ctx context.Context) error {
+	pl := p.sw.pollers[p.lc]
+	if pl == nil {
+		return nil
+	}
+	if err := p.lc.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
+		return fmt.Errorf("detach %s from %s: %w", p.name, p.sw.name, err)
+	}
+	return nil
 }
 
 func (p *port) anyUser() int {

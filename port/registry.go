@@ -192,6 +192,9 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 		return nil, refuseFor("register", full, err)
 	}
 	if p := g.ports[full]; p != nil {
+		g.vanish(ctx, p) // unless it is in use; what a failed close left is not used again
+	}
+	if p := g.ports[full]; p != nil {
 		return p, nil
 	}
 	switch core.Kind {
@@ -322,8 +325,8 @@ func (g *Registry) wantTending() {
 func (g *Registry) Wanted() <-chan struct{} { return g.wanted }
 
 // Tend does what has to be done from time to time, every few seconds: look for
-// buffers that dead clients lost and for interfaces that are gone, and let
-// addresses grow old.
+// buffers that dead clients lost, for interfaces that are gone and for ports that
+// nobody uses, and let addresses grow old.
 func (g *Registry) Tend(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -334,6 +337,11 @@ func (g *Registry) Tend(now time.Time) {
 	for _, p := range g.ports {
 		if p.dev != nil && p.dev.vanished() {
 			p.lose()
+		}
+	}
+	for _, p := range g.ports {
+		if !p.lc.Stuck() { // as it was when a close left the port
+			g.vanish(context.Background(), p)
 		}
 	}
 	for _, s := range g.switches {

@@ -337,10 +337,8 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 // device is left as it is.
 func (g *Registry) detach(ctx context.Context, p *port) error {
 	s := p.sw
-	if pl := s.pollers[p.lc]; pl != nil {
-		if err := p.lc.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
-			return fmt.Errorf("detach %s from %s: %w", p.name, s.name, err)
-		}
+	if err := p.leavePoller(ctx); err != nil {
+		return err
 	}
 	err := g.leaveSwitch(ctx, p)
 	p.retire()
