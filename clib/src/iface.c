@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if_ether.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -140,7 +141,8 @@ int nmd_iface(unsigned long req, void *arg)
 		memcpy(q.ifr_hwaddr.sa_data, info.mac, sizeof info.mac);
 		break;
 	case SIOCGIFMTU:
-		q.ifr_mtu = (int)info.mtu;
+		/* A VALE port has no MTU of its own, but frames of the usual size. */
+		q.ifr_mtu = info.mtu ? (int)info.mtu : ETH_DATA_LEN;
 		break;
 	case SIOCGIFINDEX:
 		q.ifr_ifindex = (int)info.index;

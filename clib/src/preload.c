@@ -132,9 +132,11 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 		nmd_desc_put(d);
 		return result(err);
 	}
-	int r = REAL(ioctl)(fd, req, arg);
-	if (__builtin_expect(r < 0 && errno == ENODEV, 0) && nmd_is_iface_ioctl(req))
+	int before = errno, r = REAL(ioctl)(fd, req, arg);
+	if (__builtin_expect(r < 0 && errno == ENODEV, 0) && nmd_is_iface_ioctl(req)) {
+		errno = before;
 		return result(nmd_iface(req, arg));
+	}
 	return r;
 }
 

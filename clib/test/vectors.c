@@ -1,0 +1,84 @@
+/*
+ * vectors: replays sync test vectors (ring/testdata/sync.txt says what they are)
+ * from its input on the library's sync, and prints them as they came out.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../src/sync.h"
+
+enum { MAX_SLOTS = 64, LINE = 512 };
+
+static struct {
+	struct nmd_ring_hdr hdr;
+	struct nmd_slot slot[MAX_SLOTS];
+} ring;
+static struct nmd_sync_block blk;
+
+static const char *outcome(unsigned out)
+{
+	static char text[64];
+
+	snprintf(text, sizeof text, "%s%s%s%s", out & NMD_SKIPPED ? "skipped+" : "", out & NMD_BAD ? "bad+" : "",
+		 out & NMD_GONE ? "stopped+" : "", out & NMD_KICK ? "kick+" : "");
+	if (!*text)
+		return "ok";
+	text[strlen(text) - 1] = 0;
+	return text;
+}
+
+/* run does one line; false if it is none. */
+static int run(char *line)
+{
+	char dir[4];
+	uint32_t n, v[14], idx, len;
+	int used = 0;
+
+	if (sscanf(line,
+		   "%3s %" SCNu32 " ring %" SCNu32 " %" SCNu32 " %" SCNu32 " lib %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32
+		   " client %" SCNu32 " %" SCNu32 " daemon %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32 " slot %" SCNu32
+		   " %" SCNu32 "%n",
+		   dir, &n, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11], &v[12], &idx,
+		   &len, &used) != 17 ||
+	    n < 2 || n > MAX_SLOTS)
+		return 0;
+	struct nmd_ring r = {&ring.hdr, &blk, n, strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX, 7, 100, 2048};
+	for (uint32_t i = 0; i < MAX_SLOTS; i++)
+		ring.slot[i].word = 2 + i;
+	ring.slot[0].word = idx | (uint64_t)len << 32;
+	ring.hdr.head = v[0];
+	ring.hdr.cur = v[1];
+	ring.hdr.tail = v[2];
+	blk.rhead = v[3];
+	blk.rcur = v[4];
+	blk.rtail = v[5];
+	blk.busy = v[6];
+	blk.head = v[7];
+	blk.cur = v[8];
+	blk.hwcur = v[9];
+	blk.hwtail = v[10];
+	blk.state = v[11];
+	blk.kern_need_kick = v[12];
+	unsigned out = nmd_sync(&r);
+	printf("%.*s => %s ring %u %u %u lib %u %u %u %u client %u %u slot %u %u\n", used, line, outcome(out), ring.hdr.head,
+	       ring.hdr.cur, ring.hdr.tail, blk.rhead, blk.rcur, blk.rtail, blk.busy, blk.head, blk.cur,
+	       (uint32_t)ring.slot[0].word, (uint32_t)(ring.slot[0].word >> 32 & 0xffff));
+	return 1;
+}
+
+int main(void)
+{
+	char line[LINE];
+
+	while (fgets(line, sizeof line, stdin)) {
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		if (!run(line)) {
+			fprintf(stderr, "not a vector: %s", line);
+			return 1;
+		}
+	}
+	return 0;
+}
