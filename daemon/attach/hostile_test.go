@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,35 @@ func TestHeldUp(t *testing.T) {
 	case <-stopped:
 	case <-time.After(30 * time.Second):
 		t.Fatal("Stop waits for a client")
+	}
+}
+
+// Of the descriptors of a message that is wrong none stays open in the daemon
+// because another one cannot be closed: the dataplane tells descriptors of its
+// devices from others by when they appear.
+func TestNothingLiesOpen(t *testing.T) {
+	b := newBench(t, Limits{})
+	var pipe [2]int
+	must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	end := os.NewFile(uintptr(pipe[0]), "pipe")
+	defer end.Close() //nolint:errcheck // a test's
+	c, fd := b.dial(t), lingering(t)
+	b.mu.Lock() // the server cannot get to it
+	_, _, err := c.WriteMsgUnix([]byte{1}, unix.UnixRights(fd, pipe[1]), nil)
+	must(t, errors.Join(err, unix.Close(fd), unix.Close(pipe[1])))
+	b.mu.Unlock()
+	got := make(chan error, 1)
+	go func() {
+		_, err := end.Read(make([]byte, 1))
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("read says %v, want the end", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the daemon keeps a client's descriptor open")
 	}
 }
 

@@ -23,7 +23,8 @@ type message struct {
 // the last holder of the connection is gone. buf is reused by the next call.
 func receive(conn *net.UnixConn, buf []byte) (m message, err error) {
 	m.reply = -1
-	oob := make([]byte, unix.CmsgSpace(4*(wire.MaxFDs+1)))
+	// Room for one descriptor: the kernel drops the others before they get a number here.
+	oob := make([]byte, unix.CmsgLen(4))
 	n, oobn, flags, _, end := conn.ReadMsgUnix(buf, oob)
 	// A message of no bytes reads as the end, and can bring descriptors all the same.
 	fds, err := descriptors(oob[:oobn])
@@ -87,6 +88,8 @@ func isReplySocket(fd int) bool {
 // discard closes descriptors of unknown kind. Closing some takes as long as their
 // maker likes (a FUSE file is flushed, a TCP socket lingers), and a thread. So it
 // is the connection that waits, which is in its uid's account, and nobody else.
+// At most one comes with a message, and its number is free as soon as the close
+// has begun: nothing of a client's lies open here for longer.
 func discard(fds []int) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)
