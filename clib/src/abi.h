@@ -57,14 +57,12 @@ struct nmd_if {
  */
 struct nmd_sync_block {
 	/* Line 0: the client publishes. */
-	_Atomic uint32_t head;
-	_Atomic uint32_t cur;
+	_Atomic uint64_t user; /* head, and in the upper half cur */
 	_Atomic uint32_t appl_need_kick; /* set by a client about to block, cleared by the daemon */
 	uint32_t sync_flags;
 	uint8_t pad0[48];
 	/* Line 1: the daemon publishes. */
-	_Atomic uint32_t hwcur;
-	_Atomic uint32_t hwtail;
+	_Atomic uint64_t core; /* hwcur, and in the upper half hwtail */
 	_Atomic uint32_t kern_need_kick; /* set by an lcore about to block */
 	_Atomic uint32_t state;
 	_Atomic uint32_t bad_rings;
@@ -136,6 +134,14 @@ enum {
 	NMD_CONFIG_SIZE = 272,
 	NMD_MAX_REQUEST = 4096,
 };
+
+/* nmd_body_size is the size of a request's body; an unknown type counts as having none (NC B.4). */
+static inline uint32_t nmd_body_size(uint16_t type)
+{
+	static const uint8_t sizes[NMD_REQ_TYPES] = {0, 56, 32, 64, 8, 8, 8, 8, 16, 0, 16, 16, 64, 8, 0, 0};
+
+	return type < NMD_REQ_TYPES ? sizes[type] : 0;
+}
 
 #define NMD_FLAG_NO_TX_POLL 0x20000u
 

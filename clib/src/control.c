@@ -7,14 +7,6 @@
 #include "txrx.h"
 #include "usermem.h"
 
-/* body_size is the size of a request's body; an unknown type counts as having none (NC B.4). */
-static size_t body_size(uint16_t type)
-{
-	static const uint8_t sizes[NMD_REQ_TYPES] = {0, 56, 32, 64, 8, 8, 8, 8, 16, 0, 16, 16, 64, 8, 0, 0};
-
-	return type < NMD_REQ_TYPES ? sizes[type] : 0;
-}
-
 enum { BODY_MAX = 64 };
 
 /* A request on its way. */
@@ -30,7 +22,7 @@ static int read_request(struct request *q)
 {
 	if (q->h.version < NMD_API_MIN || q->h.version > NMD_API_MAX || q->h.reserved)
 		return EINVAL;
-	q->body_len = body_size(q->h.reqtype);
+	q->body_len = nmd_body_size(q->h.reqtype);
 	if (!q->h.body != !q->body_len)
 		return EINVAL;
 	int err = nmd_copy_in(q->body, q->h.body, q->body_len);

@@ -277,8 +277,10 @@ void nmd_desc_drain(struct nmd_desc *d)
 	do
 		n = recv(wake, b, sizeof b, MSG_DONTWAIT);
 	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0 || errno != EAGAIN)
+	if (n == 0 || errno != EAGAIN) {
 		atomic_store(&d->dead, true);
+		nmd_session_alive(d->session); /* the port went, or the daemon did: tells the others */
+	}
 	errno = err;
 }
 

@@ -29,24 +29,26 @@ static bool legal_head(uint32_t head, uint32_t from, uint32_t to, uint32_t n)
 	return legal(head, head, from, to, n);
 }
 
-/* load_daemon: hwtail before hwcur, so that hwtail is never newer. */
-static void load_daemon(struct nmd_sync_block *b, uint32_t *hwcur, uint32_t *hwtail)
+/* The two indices of a pair are one word, stored and loaded at once (netmap/abi/sync.go). */
+static uint64_t pair(uint32_t lo, uint32_t hi) { return (uint64_t)hi << 32 | lo; }
+
+static void load_daemon(const struct nmd_sync_block *b, uint32_t *hwcur, uint32_t *hwtail)
 {
-	*hwtail = LOAD(b->hwtail);
-	atomic_thread_fence(memory_order_acquire);
-	*hwcur = LOAD(b->hwcur);
+	uint64_t p = LOAD(b->core);
+
+	*hwcur = (uint32_t)p;
+	*hwtail = p >> 32;
 }
 
 /*
- * publish: cur, then head, so that the daemon never sees a head newer than its
- * cur; the barrier between holds the program's slots and buffers back too. It ends with a full barrier: either the daemon sees the new head
- * before it sleeps, or the caller sees that it sleeps, or is about to.
+ * publish: slots, buffers, then head and cur. It ends with a full barrier: either
+ * the daemon sees the new head before it sleeps, or the caller sees that it sleeps,
+ * or is about to.
  */
 static void publish(struct nmd_sync_block *b, uint32_t head, uint32_t cur)
 {
-	STORE(b->cur, cur);
 	atomic_thread_fence(memory_order_release);
-	STORE(b->head, head);
+	STORE(b->user, pair(head, cur));
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -154,7 +156,7 @@ unsigned nmd_sync(struct nmd_ring *r)
 	if (state == NMD_FROZEN && ok) {
 		/* The daemon refused something that did not come through here. While it
 		 * does, hwcur stands still, so its own judgement can be repeated. */
-		ok = legal_head(LOAD(b->head), hwcur, hwtail, n);
+		ok = legal_head((uint32_t)LOAD(b->user), hwcur, hwtail, n);
 	}
 
 	if (hwcur >= n || hwtail >= n) {
@@ -179,7 +181,8 @@ unsigned nmd_sync(struct nmd_ring *r)
 	}
 
 	/* 8. Take what the daemon has given meanwhile. Reading slots comes after. */
-	uint32_t t = LOAD(b->hwtail);
+	uint32_t c, t;
+	load_daemon(b, &c, &t);
 	if (t < n)
 		hwtail = t;
 	atomic_thread_fence(memory_order_acquire);
@@ -205,7 +208,12 @@ bool nmd_taken(const struct nmd_ring *r)
 {
 	struct nmd_sync_block *b = r->blk;
 
-	return LOAD(b->hwcur) == LOAD(b->rhead) || LOAD(b->state) != NMD_RUNNING;
+	return (uint32_t)LOAD(b->core) == LOAD(b->rhead) || LOAD(b->state) != NMD_RUNNING;
+}
+
+bool nmd_news(const struct nmd_ring *r)
+{
+	return LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
 }
 
 bool nmd_ready(const struct nmd_ring *r)

@@ -34,6 +34,9 @@ unsigned nmd_sync(struct nmd_ring *r);
 /* nmd_taken: has the daemon taken all that was published (or never will)? */
 bool nmd_taken(const struct nmd_ring *r);
 
+/* nmd_news: is there a tail that the program was not shown yet? */
+bool nmd_news(const struct nmd_ring *r);
+
 /* nmd_ready: does the last sync's tail lie ahead of its cur (NC D.6)? */
 bool nmd_ready(const struct nmd_ring *r);
 

@@ -85,17 +85,17 @@ static bool sleep_taken(struct nmd_desc *d, int64_t deadline)
 	return left > 0 && !nmd_desc_gone(d);
 }
 
-/* await_taken waits until the daemon has taken what was published, and reports whether it had to. */
-static bool await_taken(struct nmd_desc *d)
+/* await_taken waits until the daemon has taken what was published. */
+static void await_taken(struct nmd_desc *d)
 {
 	if (all_taken(d))
-		return false;
+		return;
 	int64_t start = now_ns();
 	if (may_spin(d)) {
 		while (now_ns() - start < SPIN_NS) {
 			for (int i = 0; i < SPIN_LOOKS; i++) {
 				if (all_taken(d))
-					return true;
+					return;
 				relax();
 			}
 		}
@@ -105,9 +105,17 @@ static bool await_taken(struct nmd_desc *d)
 			if (!nmd_taken(&d->tx[i]))
 				nmd_arm(&d->tx[i]);
 		if (all_taken(d)) /* armed first, then looked: no message is missed */
-			return true;
+			return;
 	} while (sleep_taken(d, start + TAKEN_NS));
-	return true;
+}
+
+/* any_news: what was taken between the sync and the look has to be shown, too. */
+static bool any_news(struct nmd_desc *d)
+{
+	for (uint32_t i = 0; i < d->ntx; i++)
+		if (nmd_news(&d->tx[i]))
+			return true;
+	return false;
 }
 
 int nmd_txsync(struct nmd_desc *d)
@@ -116,11 +124,11 @@ int nmd_txsync(struct nmd_desc *d)
 	if (nmd_desc_gone(d))
 		return EIO;
 	unsigned out = sync_all(d, d->tx, d->ntx);
-	if (await_taken(d)) {
-		if (nmd_desc_gone(d))
-			return EIO;
+	await_taken(d);
+	if (nmd_desc_gone(d))
+		return EIO;
+	if (any_news(d))
 		out |= sync_all(d, d->tx, d->ntx);
-	}
 	return out & NMD_GONE ? EIO : 0;
 }
 

@@ -85,11 +85,9 @@ int main(void)
 	AT(nmd_if, tx_rings, "abi.IfHeader.TxRings");
 	AT(nmd_if, host_rx_rings, "abi.IfHeader.HostRxRings");
 	SIZE(nmd_sync_block, "abi.SyncBlock");
-	AT(nmd_sync_block, head, "abi.SyncBlock.head");
-	AT(nmd_sync_block, cur, "abi.SyncBlock.cur");
+	AT(nmd_sync_block, user, "abi.SyncBlock.user");
 	AT(nmd_sync_block, appl_need_kick, "abi.SyncBlock.applNeedKick");
-	AT(nmd_sync_block, hwcur, "abi.SyncBlock.hwcur");
-	AT(nmd_sync_block, hwtail, "abi.SyncBlock.hwtail");
+	AT(nmd_sync_block, core, "abi.SyncBlock.core");
 	AT(nmd_sync_block, kern_need_kick, "abi.SyncBlock.kernNeedKick");
 	AT(nmd_sync_block, state, "abi.SyncBlock.state");
 	AT(nmd_sync_block, lcore_cpu, "abi.SyncBlock.lcoreCPU");
@@ -133,5 +131,7 @@ int main(void)
 	CONST(NMD_RUNNING, "RingRunning");
 	CONST(NMD_FROZEN, "RingFrozen");
 	CONST(NMD_MIN_BUF, "MinBufIndex");
+	for (unsigned type = 0; type <= NMD_REQ_TYPES; type++)
+		printf("body %u %u\n", type, nmd_body_size((uint16_t)type));
 	return 0;
 }

@@ -55,16 +55,14 @@ static int run(char *line)
 	blk.rcur = v[4];
 	blk.rtail = v[5];
 	blk.busy = v[6];
-	blk.head = v[7];
-	blk.cur = v[8];
-	blk.hwcur = v[9];
-	blk.hwtail = v[10];
+	blk.user = v[7] | (uint64_t)v[8] << 32;
+	blk.core = v[9] | (uint64_t)v[10] << 32;
 	blk.state = v[11];
 	blk.kern_need_kick = v[12];
 	unsigned out = nmd_sync(&r);
 	printf("%.*s => %s ring %u %u %u lib %u %u %u %u client %u %u slot %u %u\n", used, line, outcome(out), ring.hdr.head,
-	       ring.hdr.cur, ring.hdr.tail, blk.rhead, blk.rcur, blk.rtail, blk.busy, blk.head, blk.cur,
-	       (uint32_t)ring.slot[0].word, (uint32_t)(ring.slot[0].word >> 32 & 0xffff));
+	       ring.hdr.cur, ring.hdr.tail, blk.rhead, blk.rcur, blk.rtail, blk.busy, (uint32_t)blk.user,
+	       (uint32_t)(blk.user >> 32), (uint32_t)ring.slot[0].word, (uint32_t)(ring.slot[0].word >> 32 & 0xffff));
 	return 1;
 }
 

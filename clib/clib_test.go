@@ -1,0 +1,275 @@
+package clib
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/netmapd/netmapd/netmap/rundir"
+)
+
+// patience bounds every wait. It is generous: passing tests never need it.
+const patience = 60 * time.Second
+
+// What the tests run, built once.
+var (
+	binDir  string
+	library string // the interposer
+	netmapd string
+	noCC    error // why nothing could be built
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "nmclib")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binDir, library, netmapd = dir, filepath.Join(dir, "libnetmapd-preload.so"), filepath.Join(dir, "netmapd")
+	status := 1
+	if err := buildAll(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		status = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+func buildAll() error {
+	if _, noCC = exec.LookPath("gcc"); noCC != nil {
+		return nil
+	}
+	for _, args := range [][]string{
+		{"make", "-C", "..", "clib", "BIN=" + binDir, "CC=gcc"},
+		{"go", "build", "-o", netmapd, "../cmd/netmapd"},
+	} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", args, err, out)
+		}
+	}
+	return nil
+}
+
+// compile builds a program of test/ and returns its path.
+func compile(t *testing.T, name string, more ...string) string {
+	t.Helper()
+	if noCC != nil {
+		t.Skip("no C compiler:", noCC)
+	}
+	program := filepath.Join(t.TempDir(), name)
+	// Fortified, as distributions build programs: that calls other functions.
+	args := append([]string{
+		"-std=c11", "-D_GNU_SOURCE", "-O2", "-D_FORTIFY_SOURCE=2", "-Wall", "-Wextra", "-Wno-override-init", "-Werror",
+		"-Iinclude", "-o", program, "test/" + name + ".c", "-pthread",
+	}, more...)
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		t.Fatalf("compile %s: %v\n%s", name, err, out)
+	}
+	return program
+}
+
+// startDaemon runs netmapd until the end of the test and returns its runtime directory.
+func startDaemon(t *testing.T) (dir string, cmd *exec.Cmd) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nmd") // t.TempDir has the name of the test in it, too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd = exec.Command(netmapd, "--runtime-dir", dir)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-done:
+			var exit *exec.ExitError
+			if killed := errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL; err != nil && !killed {
+				t.Errorf("netmapd: %v\n%s", err, log.String())
+			}
+		case <-time.After(patience):
+			_ = cmd.Process.Kill()
+			t.Error("netmapd does not stop")
+		}
+		_ = os.RemoveAll(dir)
+	})
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(rundir.ControlSocket(dir)); err == nil {
+			return dir, cmd
+		}
+		if time.Now().After(end) {
+			t.Fatal("netmapd does not start")
+		}
+	}
+}
+
+// under makes a command that runs with the interposer.
+func under(t *testing.T, dir, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+library, rundir.Env+"="+dir, "NETMAPD_EXPLAIN=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// The programs each say what they look at.
+func TestPrograms(t *testing.T) {
+	dir, _ := startDaemon(t)
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"control", nil},
+		{"traffic", []string{"100000"}},
+		{"waits", nil},
+		{"epoll", []string{"100000"}},
+		{"processes", nil},
+		{"iface", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			program := compile(t, c.name)
+			if out, err := under(t, dir, program, c.args...).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// interactive starts a program that says "ready" and then waits for a line.
+func interactive(t *testing.T, cmd *exec.Cmd) (stdin io.WriteCloser, stderr *bytes.Buffer) {
+	t.Helper()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr = &bytes.Buffer{}
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if line != "ready\n" {
+		t.Fatalf("the program says %q, %v; %s", line, err, stderr)
+	}
+	return stdin, stderr
+}
+
+// CLS-09: the daemon dies under a program.
+func TestDaemonDies(t *testing.T) {
+	program := compile(t, "gone")
+	dir, daemon := startDaemon(t)
+	cmd := under(t, dir, program)
+	stdin, stderr := interactive(t, cmd)
+	if err := daemon.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(stdin, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, stderr)
+	}
+}
+
+// CLS-04: a program dies, and its exclusive rings can be had again.
+func TestProgramDies(t *testing.T) {
+	program := compile(t, "hold")
+	dir, _ := startDaemon(t)
+	for range 3 {
+		first := under(t, dir, program, "vale1:h")
+		interactive(t, first)
+		out, err := under(t, dir, program, "vale1:h").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "errno 16") {
+			t.Fatalf("an exclusive port was opened twice: %v\n%s", err, out)
+		}
+		_ = first.Process.Kill()
+		_ = first.Wait()
+		waitGone(t, dir, program)
+	}
+}
+
+// waitGone waits until the port can be opened again, and closes it.
+func waitGone(t *testing.T, dir, program string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		cmd := under(t, dir, program, "vale1:h")
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if line == "ready\n" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the port of a killed program stays taken")
+		}
+	}
+}
+
+// Without a daemon there is no device, and everything else works.
+func TestNoDaemon(t *testing.T) {
+	program := compile(t, "hold")
+	out, err := under(t, t.TempDir(), program, "vale1:h").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "errno 2,") {
+		t.Errorf("%v, %s; want ENOENT", err, out)
+	}
+	out, err = under(t, t.TempDir(), "sh", "-c", "echo one | cat; (exec 3</dev/null; cat <&3)").CombinedOutput()
+	if err != nil || string(out) != "one\n" {
+		t.Errorf("sh: %v, %q", err, out)
+	}
+}
+
+// The C half of the shared test vectors; netmap has the Go half.
+func TestSyncVectors(t *testing.T) {
+	program := compile(t, "vectors", "src/sync.c")
+	text, err := os.ReadFile("../ring/testdata/sync.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(text)) {
+		if line != "\n" && line[0] != '#' {
+			want = append(want, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	cmd := exec.Command(program)
+	cmd.Stdin = bytes.NewReader(text)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("%d results for %d vectors", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("\n got %s\nwant %s", got[i], want[i])
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// Package clib is C: the library that netmap programs run with. In Go there are
+// only its tests.
+//
+//   - src: libnetmapd-preload.so, the interposer (make clib; nmctl run)
+//   - include: the public headers
+//   - test: programs that run under the interposer
+//
+// # The interposer
+//
+// One file for one thing, from the bottom up:
+//
+//	libc       the C library's own functions
+//	sync       the sync of one ring: memory only, held to netmap/sync.go by test vectors
+//	attach     requests over the attach socket; session: this process to the daemon
+//	fdtab      what a descriptor number means to us; descriptors of our own
+//	bind       the memory of a bound descriptor
+//	desc       netmap descriptors: found, shared, joined, recycled
+//	txrx       all rings of a descriptor: the sync ioctls, the phases of poll
+//	options    the option list of a request; control: all requests
+//	poll       the poll family; select, epoll on top of the same phases
+//	iface      interface ioctls for names the kernel does not know
+//	process    load, fork, exec; preload, waits: the wrapped functions
+//
+// What a program opened is a socket connected to the daemon, so the kernel keeps
+// it through dup, fork, exec and SCM_RIGHTS; in whatever process it is used, the
+// library there finds out by its peer address and joins it. What it opens for
+// itself lies at high numbers, closes on exec, and is out of the program's reach.
+package clib

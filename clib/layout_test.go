@@ -1,0 +1,92 @@
+package clib
+
+import (
+	"fmt"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
+)
+
+// types that the C headers repeat.
+var types = map[string]reflect.Type{
+	"wire.Header":        reflect.TypeFor[wire.Header](),
+	"wire.SessionAnswer": reflect.TypeFor[wire.SessionAnswer](),
+	"wire.Control":       reflect.TypeFor[wire.Control](),
+	"wire.Option":        reflect.TypeFor[wire.Option](),
+	"wire.Legacy":        reflect.TypeFor[wire.Legacy](),
+	"wire.Iface":         reflect.TypeFor[wire.Iface](),
+	"wire.Join":          reflect.TypeFor[wire.Join](),
+	"wire.Bind":          reflect.TypeFor[wire.Bind](),
+	"abi.Slot":           reflect.TypeFor[abi.Slot](),
+	"abi.RingHeader":     reflect.TypeFor[abi.RingHeader](),
+	"abi.IfHeader":       reflect.TypeFor[abi.IfHeader](),
+	"abi.SyncBlock":      reflect.TypeFor[abi.SyncBlock](),
+}
+
+// constants that the C headers repeat.
+var constants = map[string]uint64{
+	"Magic": wire.Magic, "Version": wire.Version, "MaxMessage": wire.MaxMessage, "MaxFDs": wire.MaxFDs,
+	"TypeSession": wire.TypeSession, "TypeControl": wire.TypeControl, "TypeJoin": wire.TypeJoin,
+	"TypeLegacy": wire.TypeLegacy, "TypeIface": wire.TypeIface, "Answer": wire.Answer,
+	"FDRegion": wire.FDRegion, "FDSync": wire.FDSync, "FDWake": wire.FDWake, "BindFDs": wire.BindFDs,
+	"NIOCGINFO": abi.NIOCGINFO, "NIOCREGIF": abi.NIOCREGIF, "NIOCTXSYNC": abi.NIOCTXSYNC,
+	"NIOCRXSYNC": abi.NIOCRXSYNC, "NIOCCONFIG": abi.NIOCCONFIG, "NIOCCTRL": abi.NIOCCTRL,
+	"MinAPIVersion": abi.MinAPIVersion, "MaxAPIVersion": abi.MaxAPIVersion,
+	"RegisterSize": abi.RegisterSize, "LegacyRequestSize": abi.LegacyRequestSize, "LegacyConfigSize": abi.LegacyConfigSize,
+	"MaxRequestSize": abi.MaxRequestSize, "FlagNoTxPoll": abi.FlagNoTxPoll,
+	"OptionTypes": abi.OptionTypes, "OptSyncKloopEventfds": abi.OptSyncKloopEventfds,
+	"DirRx": abi.DirRx, "DirTx": abi.DirTx,
+	"RingStopped": uint64(abi.RingStopped), "RingRunning": uint64(abi.RingRunning), "RingFrozen": uint64(abi.RingFrozen),
+	"MinBufIndex": abi.MinBufIndex,
+}
+
+// The library's headers say what the Go packages say.
+func TestLayouts(t *testing.T) {
+	out, err := exec.Command(compile(t, "layout")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		var want string
+		switch f[0] {
+		case "size":
+			seen[f[1]] = true
+			want = fmt.Sprintf("size %s %d\n", f[1], types[f[1]].Size())
+		case "at":
+			i := strings.LastIndex(f[1], ".")
+			field, ok := types[f[1][:i]].FieldByName(f[1][i+1:])
+			if !ok {
+				t.Fatalf("Go has no %s", f[1])
+			}
+			want = fmt.Sprintf("at %s %d %d\n", f[1], field.Offset, field.Type.Size())
+		case "const":
+			seen[f[1]] = true
+			want = fmt.Sprintf("const %s %d\n", f[1], constants[f[1]])
+		case "body":
+			var typ uint16
+			if _, err := fmt.Sscan(f[1], &typ); err != nil {
+				t.Fatal(err)
+			}
+			want = fmt.Sprintf("body %d %d\n", typ, abi.BodySize(typ))
+		}
+		if line != want {
+			t.Errorf("C says %sGo says %s", line, want)
+		}
+	}
+	for name := range types {
+		if !seen[name] {
+			t.Errorf("C does not have %s", name)
+		}
+	}
+	for name := range constants {
+		if !seen[name] {
+			t.Errorf("C does not have %s", name)
+		}
+	}
+}
