@@ -74,6 +74,7 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 		return exitFailure
 	}
 	err = d.Run(ctx)
+	stop() // a second signal ends a stop that takes too long
 	if err != nil {
 		log.Error("netmapd stops", "err", err)
 	} else {
