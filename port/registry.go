@@ -135,14 +135,19 @@ func (g *Registry) privateRegion(who Caller, name string, s shm.PortShape) (*shm
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", unix.ENOMEM, err)
 	}
+	id := g.freeMemID()
+	if id == 0 {
+		return nil, fmt.Errorf("all %d memory ids are taken by ports: %w", len(g.regions), unix.ENOMEM)
+	}
 	return g.addRegion(shm.Options{
-		ID: g.freeMemID(), Name: name, Private: true, Huge: slices.Contains(g.cfg.HugeUIDs, who.UID),
+		ID: id, Name: name, Private: true, Huge: slices.Contains(g.cfg.HugeUIDs, who.UID),
 	}, geo)
 }
 
-// freeMemID is the lowest free id following the last one given (NC A.11).
+// freeMemID is the lowest free id following the last one given (NC A.11), 0 when
+// all are taken.
 func (g *Registry) freeMemID() uint16 {
-	for {
+	for range 1 << 16 {
 		g.nextMem++
 		if g.nextMem <= abi.MemIDGlobal {
 			g.nextMem = abi.MemIDGlobal + 1
@@ -151,6 +156,7 @@ func (g *Registry) freeMemID() uint16 {
 			return g.nextMem
 		}
 	}
+	return 0
 }
 
 // globalRegion is the region that NIC-like ports share, made when first used.

@@ -119,9 +119,6 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
 		return nil, refuse(op, core.Name, unix.EBUSY, "the interface %s is attached to %s and the switch uses its rings", core.Port, core.Switch)
 	}
-	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
-		return nil, refuse(op, core.Name, unix.EBUSY, "%q is attached to %s itself; choose another port name", core.Port, core.Switch)
-	}
 	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
 		return nil, refuse(op, core.Name, unix.EINVAL,
 			"%q is an interface that is not attached to %s; attach it with nmctl switch attach, or choose another port name", core.Port, core.Switch)
