@@ -310,6 +310,17 @@ func (d *Desc) deliver(ctx context.Context, k *kring) error {
 	})
 }
 
+// maxWakes bounds the wake descriptors of a port: the lcore makes a system call
+// for each when a client wants to be woken, while all its other ports wait.
+const maxWakes = 128
+
+func (p *port) wakes() (n int) {
+	for d := range p.descs {
+		n += len(d.wakes)
+	}
+	return n
+}
+
 // Join hands the port's parts to a session: the answer's Bind, and the three
 // descriptors that go with it (wire.FDRegion, ...). The last of them is the
 // client's end of a new wake socket, for the caller to send and close.
@@ -320,6 +331,9 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int
 	p := d.port
 	if _, live := d.g.sessions[s]; !live {
 		return wire.Bind{}, fds, refuse("join", p.name, unix.ENOTCONN, "the session has ended")
+	}
+	if _, again := d.wakes[s.ID]; !again && p.wakes() >= maxWakes {
+		return wire.Bind{}, fds, refuse("join", p.name, unix.EMFILE, "%d processes and descriptors wait on the port, no more can", maxWakes)
 	}
 	if err := s.watch(p.lc); err != nil {
 		return wire.Bind{}, fds, err

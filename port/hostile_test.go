@@ -83,6 +83,39 @@ func TestExtraBufsLimited(t *testing.T) {
 	want("vale0:5", us, 1000, 600)
 }
 
+// An lcore has to wake everybody who waits on a ring, one by one: there cannot be
+// any number of them. Who is refused is told why, and takes nobody's place.
+func TestWaitersLimited(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	d, err := b.reg.Register(limited(t), us, "vale0:a", allNIC())
+	must(t, err)
+	defer func() { must(t, d.Close(limited(t))) }()
+	join := func() error {
+		s, err := b.reg.NewSession(us)
+		must(t, err)
+		t.Cleanup(func() { b.reg.EndSession(limited(t), s) })
+		_, fds, err := d.Join(limited(t), s)
+		if err == nil {
+			must(t, unix.Close(fds[wire.FDWake]))
+		}
+		return err
+	}
+	for range 128 {
+		must(t, join())
+	}
+	for range 3 {
+		fails(t, join(), unix.EMFILE, "vale0:a", "128")
+	}
+	other, err := b.register("vale0:b", allNIC())
+	must(t, err)
+	s, err := b.reg.NewSession(us)
+	must(t, err)
+	defer b.reg.EndSession(limited(t), s)
+	_, fds, err := other.Join(limited(t), s)
+	must(t, err)
+	must(t, unix.Close(fds[wire.FDWake]))
+}
+
 // lingering is a TCP socket whose last close waits until the peer reads, which
 // it never does, or until the test is over.
 func lingering(t *testing.T) int {
