@@ -2,7 +2,6 @@ package netmap
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -110,14 +109,12 @@ func (d *Desc) allTaken() bool {
 }
 
 // maySpin says whether looking again and again can help: not when it keeps the
-// lcore of one of the rings from its CPU.
+// lcore of one of the rings from its CPU. How many CPUs this process may use does
+// not matter: a program pinned to one of them is no reason to sleep.
 func (d *Desc) maySpin() bool {
-	if runtime.NumCPU() == 1 {
-		return false
-	}
 	here := currentCPU()
 	for _, r := range d.tx {
-		if r.blk.LcoreCPU() == here {
+		if cpu := r.blk.LcoreCPU(); cpu < 0 || cpu == here {
 			return false
 		}
 	}
