@@ -140,6 +140,7 @@ func TestPrograms(t *testing.T) {
 		{"epoll", []string{"100000"}},
 		{"processes", nil},
 		{"iface", nil},
+		{"cycles", []string{"1000"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			program := compile(t, c.name)
@@ -147,6 +148,32 @@ func TestPrograms(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// A sync of a busy program makes no system call: a hundred thousand syncs and polls
+// more cost a look at the daemon now and then.
+func TestSyncMakesNoSystemCall(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("no strace:", err)
+	}
+	program := compile(t, "bench")
+	dir, _ := startDaemon(t)
+	calls := func(n string) int {
+		trace := exec.CommandContext(t.Context(), "strace", "-f", "-o", "/dev/stdout", "-E", "LD_PRELOAD="+library,
+			"-E", rundir.Env+"="+dir, program, n)
+		out, err := trace.CombinedOutput()
+		if err != nil {
+			if strings.Contains(string(out), "ptrace") {
+				t.Skipf("strace cannot trace here: %s", out)
+			}
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return bytes.Count(out, []byte("\n"))
+	}
+	few, many := calls("1"), calls("25000")
+	if many > few+100 {
+		t.Errorf("%d system calls for 4 syncs, %d for 100000", few, many)
 	}
 }
 
