@@ -179,7 +179,7 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 	head, got := p.region.NewExtra(min(req.ExtraBufs, g.extraLeft(who.UID)))
 	d.extra = got
 	g.extra[who.UID] += got
-	d.fillIf(head)
+	_ = p.region.Touch(func() { d.fillIf(head) }) // NewIf found the page there a moment ago
 	p.descs[d] = struct{}{}
 	g.descs++
 	p.reply(d, req, got)
@@ -400,7 +400,9 @@ func (d *Desc) Close(ctx context.Context) error {
 	}
 	g.closeEnds(ctx, ends)
 	if d.extra > 0 {
-		p.region.FreeExtra(d.ifo.View.LoadBufsHead())
+		var head uint32
+		_ = p.region.Touch(func() { head = d.ifo.View.LoadBufsHead() })
+		p.region.FreeExtra(head)
 		if g.extra[d.caller.UID] -= d.extra; g.extra[d.caller.UID] == 0 {
 			delete(g.extra, d.caller.UID)
 		}

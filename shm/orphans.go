@@ -54,10 +54,15 @@ func (r *Region) Sweep(seen map[uint32]bool) (next map[uint32]bool, reclaimed in
 		if err != nil {
 			continue // cannot be: the record is ours
 		}
-		for s := range v.Num() {
-			if idx := v.Load(s).Idx(); r.bufs.Valid(idx) {
-				inSlot[idx] = true
+		err = r.Touch(func() {
+			for s := range v.Num() {
+				if idx := v.Load(s).Idx(); r.bufs.Valid(idx) {
+					inSlot[idx] = true
+				}
 			}
+		})
+		if err != nil {
+			return nil, 0 // nothing can be told of buffers whose slots are gone
 		}
 	}
 	next = map[uint32]bool{}

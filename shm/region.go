@@ -190,7 +190,8 @@ type If struct {
 }
 
 // NewIf allocates a netmap_if with n ring offsets for a descriptor, zeroed.
-func (r *Region) NewIf(owner uint64, n int) (If, error) {
+func (r *Region) NewIf(owner uint64, n int) (f If, err error) {
+	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if abi.IfBytes(n) > uint64(r.geo.If.Size) {
@@ -236,7 +237,8 @@ type Ring struct {
 // NewRing allocates a ring with slots buffers for a port and writes its header
 // and slots (NC A.2, A.3). The indices are the caller's: those of a fresh ring,
 // or what the port retained (NC A.3).
-func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices) (Ring, error) {
+func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices) (o Ring, err error) {
+	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if need := abi.RingBytes(slots); need > uint64(r.geo.Ring.Size) {
@@ -256,7 +258,7 @@ func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices
 		}
 		rec := &r.c.rings[i]
 		*rec = ringRecord{indices: ix, port: port, used: 1, slots: slots, dir: uint16(dir), ringID: uint16(id)}
-		o := Ring{uint32(i), off, v, &rec.indices, port, dir, id}
+		o = Ring{uint32(i), off, v, &rec.indices, port, dir, id}
 		r.fill(o)
 		return o, nil
 	}
@@ -293,11 +295,13 @@ func (r *Region) giveBuf(i uint32) bool {
 func (r *Region) FreeRing(o Ring) (refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range o.View.Num() {
-		if !r.giveBuf(o.View.Load(s).Idx()) {
-			refused++
+	_ = r.Touch(func() { // after a fault the buffers left are lost, as to a client that hid them
+		for s := range o.View.Num() {
+			if !r.giveBuf(o.View.Load(s).Idx()) {
+				refused++
+			}
 		}
-	}
+	})
 	r.c.rings[o.Index] = ringRecord{}
 	return refused
 }
@@ -305,7 +309,8 @@ func (r *Region) FreeRing(o Ring) (refused int) {
 // Renew gives a ring that nobody uses fresh buffers and a fresh header, from the
 // indices on where it stopped: whoever binds it next finds nothing of the last
 // user. It fails when that one lost buffers and no others are free.
-func (r *Region) Renew(o Ring) error {
+func (r *Region) Renew(o Ring) (err error) {
+	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range o.View.Num() {
@@ -356,11 +361,13 @@ func (r *Region) Rings() ([]Ring, error) {
 func (r *Region) NewExtra(n uint32) (head, got uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for got = 0; got < n && r.freeBuf > 0; got++ {
-		i := r.takeBuf()
-		binary.LittleEndian.PutUint32(r.bufs.Get(i), head)
-		head = i
-	}
+	_ = r.Touch(func() {
+		for ; got < n && r.freeBuf > 0; got++ {
+			i := r.takeBuf()
+			binary.LittleEndian.PutUint32(r.bufs.Get(i), head)
+			head = i
+		}
+	})
 	if got > 0 {
 		r.extras++
 	}
@@ -373,12 +380,14 @@ func (r *Region) NewExtra(n uint32) (head, got uint32) {
 func (r *Region) FreeExtra(head uint32) (freed uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.giveBuf(head) {
-		b := r.bufs.Get(head)
-		head = binary.LittleEndian.Uint32(b)
-		binary.LittleEndian.PutUint32(b, 0)
-		freed++
-	}
+	_ = r.Touch(func() {
+		for r.giveBuf(head) {
+			b := r.bufs.Get(head)
+			head = binary.LittleEndian.Uint32(b)
+			binary.LittleEndian.PutUint32(b, 0)
+			freed++
+		}
+	})
 	r.extras--
 	return freed
 }
