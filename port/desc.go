@@ -62,6 +62,10 @@ func (g *Registry) Register(ctx context.Context, who Caller, full string, req *a
 		g.vanish(ctx, p)
 		return nil, err
 	}
+	if p.dev != nil && p.ephemeral && !p.used { // not for those who only ask (PORT_INFO), as often as they like
+		g.log.Info("port created by a client", "port", p.name, "driver", p.driver(), "pid", who.PID, "uid", who.UID)
+	}
+	p.used = true
 	return d, nil
 }
 

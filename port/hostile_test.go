@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -114,6 +115,30 @@ func TestWaitersLimited(t *testing.T) {
 	_, fds, err := other.Join(limited(t), s)
 	must(t, err)
 	must(t, unix.Close(fds[wire.FDWake]))
+}
+
+// Who asks about ports, however often, leaves no trace: neither in the log nor in
+// the memory of ports that went.
+func TestAskingLeavesNoTrace(t *testing.T) {
+	newCable(t)
+	b := newBed(t, 1, port.Config{OpenInterfaces: true, Allow: []string{"*"}})
+	b.close(b.open("vale0:a"))
+	b.eventually("the port to go", func() bool { return b.names() == "" })
+	for range 300 {
+		for _, name := range []string{ours, "vale0:asked"} {
+			must(t, b.reg.PortInfo(limited(t), us, name, &abi.PortInfo{}))
+		}
+	}
+	if snap := b.snapshot(); len(snap.Ports) != 1 || snap.Ports[0].Name != "vale0:a" {
+		t.Errorf("%d ports are remembered, want vale0:a", len(snap.Ports))
+	}
+	if text := b.log.String(); strings.Contains(text, "created") {
+		t.Errorf("logged: %.200s", text)
+	}
+	b.close(b.open("netmap:" + ours))
+	if text := b.log.String(); !strings.Contains(text, "created by a client") {
+		t.Errorf("a port that a client made is not logged: %.200s", text)
+	}
 }
 
 // lingering is a TCP socket whose last close waits until the peer reads, which

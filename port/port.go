@@ -21,6 +21,7 @@ type port struct {
 	name      string
 	kind      Kind
 	ephemeral bool
+	used      bool // by a client or a switch, at some time
 	created   time.Time
 
 	region           *shm.Region
@@ -152,7 +153,9 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	}
 	st.Gone = true
 	delete(g.ports, p.name)
-	g.departed.add(st)
+	if p.used || !p.ephemeral { // not what was made to answer a question
+		g.departed.add(st)
+	}
 	if err != nil {
 		g.leaked = true
 		g.log.Error("what a port had is left allocated", "port", p.name, "err", err)

@@ -207,14 +207,14 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 	case name.SwitchPort:
 		return g.createVALE(ctx, who, core, req)
 	case name.Interface:
-		return g.openInterface(ctx, who, full)
+		return g.openInterface(ctx, full)
 	}
 	return nil, refuse("register", full, unix.ENXIO, "pipes are not served by this version of netmapd")
 }
 
 // openInterface makes a port for a kernel interface because a client asked for
 // it, if policy allows.
-func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string) (*port, error) {
+func (g *Registry) openInterface(ctx context.Context, ifname string) (*port, error) {
 	if err := g.mayOpen("register", ifname); err != nil {
 		return nil, err
 	}
@@ -223,7 +223,6 @@ func (g *Registry) openInterface(ctx context.Context, who Caller, ifname string)
 		return nil, err
 	}
 	p.ephemeral = true
-	g.log.Info("port created by a client", "port", ifname, "driver", p.driver(), "pid", who.PID, "uid", who.UID)
 	return p, nil
 }
 

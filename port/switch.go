@@ -305,6 +305,7 @@ func (g *Registry) attachDevice(ctx context.Context, s *valeSwitch, p *port) err
 		}
 		return err
 	}
+	p.used = true
 	return nil
 }
 
