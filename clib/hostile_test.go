@@ -1,9 +1,12 @@
 package clib
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -138,9 +141,27 @@ func (l *liar) serve(c *net.UnixConn) {
 	}
 }
 
+// sanitized builds the library with the address sanitizer and returns what to preload.
+func sanitized(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("gcc", "-print-file-name=libasan.so").Output()
+	asan := strings.TrimSpace(string(out))
+	if err != nil || !filepath.IsAbs(asan) {
+		t.Log("the compiler has no address sanitizer; without it")
+		return library
+	}
+	dir := t.TempDir()
+	flags := "-std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fPIC -fvisibility=hidden"
+	if out, err := exec.Command("make", "-C", "..", "clib", "BIN="+dir, "CC=gcc", "CLIB_FLAGS="+flags).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return asan + ":" + filepath.Join(dir, filepath.Base(library))
+}
+
 // A program survives a daemon that answers nonsense.
 func TestLyingDaemon(t *testing.T) {
 	program := compile(t, "gullible")
+	preload := sanitized(t)
 	dir, err := os.MkdirTemp("", "nmd")
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +171,7 @@ func TestLyingDaemon(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
+	results := map[string]int{}
 	for seed := range rounds {
 		ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: rundir.AttachSocket(dir), Net: "unixpacket"})
 		if err != nil {
@@ -168,11 +190,21 @@ func TestLyingDaemon(t *testing.T) {
 			}
 		}()
 		cmd := under(t, dir, program)
-		out, err := cmd.CombinedOutput()
+		cmd.Env = append(cmd.Env, "LD_PRELOAD="+preload, "ASAN_OPTIONS=detect_leaks=0")
+		out, err := cmd.Output()
 		_ = ln.Close()
 		<-done
 		if err != nil {
-			t.Fatalf("seed %d: %v\n%s", seed, err, strings.TrimSpace(string(out)))
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				out = append(out, exit.Stderr...)
+			}
+			t.Fatalf("seed %d: %v\n%s", seed, err, out)
 		}
+		results[strings.TrimSpace(string(out))]++
+	}
+	t.Log("requests that succeeded:", results)
+	if len(results) < 3 {
+		t.Errorf("%v: the lies are all good, or all bad; want some of each", results)
 	}
 }

@@ -1,4 +1,7 @@
-/* gullible: makes every request there is and believes nothing. Whatever the daemon answers, it ends well. */
+/*
+ * gullible: makes every request there is and believes nothing.
+ * Whatever the daemon answers, it ends well; it says how many requests succeeded.
+ */
 #include "port.h"
 
 #include <sys/epoll.h>
@@ -26,6 +29,7 @@ int main(void)
 	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
 	struct nmreq_header h = {.nr_version = NETMAP_API, .nr_reqtype = NETMAP_REQ_REGISTER, .nr_name = "vale0:g", .nr_body = (uintptr_t)&reg};
 
+	int bound = 0;
 	for (int i = 0; i < 3; i++) {
 		int fd = open("/dev/netmap", O_RDWR);
 		struct nmreq old = {.nr_name = "vale0:g", .nr_version = NETMAP_API};
@@ -33,11 +37,12 @@ int main(void)
 			continue;
 		h.nr_options = i == 1 ? (uintptr_t)&opt : 0;
 		if (i < 2)
-			ioctl(fd, NIOCCTRL, &h);
+			bound += ioctl(fd, NIOCCTRL, &h) == 0;
 		else
-			ioctl(fd, NIOCREGIF, &old);
+			bound += ioctl(fd, NIOCREGIF, &old) == 0;
 		use(fd, &reg);
 		close(fd);
 	}
+	printf("%d of 3\n", bound);
 	return 0;
 }
