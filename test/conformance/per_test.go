@@ -1,0 +1,171 @@
+package conformance
+
+import (
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/test/netns"
+)
+
+var perChecks = []check{
+	waits("PER-01", "a persistent port is made, attached, detached, deleted", persistent),
+	waits("PER-02", "made twice: EEXIST", persistent),
+	waits("PER-03", "deleted while attached: EBUSY", persistent),
+	waits("PER-04", "attached twice to a switch: EBUSY; to another one: success", persistent),
+	waits("PER-05", "the first of two attachments is detached: EBUSY", persistent),
+	waits("PER-06", "made with a switch's name, a long name, an unknown memory id: EINVAL", persistent),
+	waits("PER-07", "a NIC deleted: EINVAL; nothing: ENXIO; an implicit parent: EINVAL", persistent),
+	tests("PER-08", "an unknown interface attached: EINVAL; one that is open: EBUSY", both, per08),
+	waits("PER-09", "a NIC attached: one port; with its host rings: two", hostRings),
+	tests("PER-10", "attached with host rings only or with ring 1: EINVAL", both, per10),
+	tests("PER-11", "vale0:nic opened while attached: EBUSY; while not: EINVAL", both, per11),
+	tests("PER-12", "detached what is not there: ENXIO; an ephemeral port: EBUSY", both, per12),
+	waits("PER-13", "three attached persistent ports switch as VALE ports do", persistent),
+	waits("PER-14", "a persistent port opened exclusively by its switch's name: a second open fails", persistent),
+	waits("PER-15", "the region of a persistent port outlives its last close", persistent),
+	waits("PER-16", "polling of an attached NIC switched on and off", polling),
+	waits("PER-17", "polling of a VALE port: EOPNOTSUPP; with no CPU: EINVAL", polling),
+}
+
+var nicChecks = []check{
+	waits("NIC-01", "one ring of four bound: the other queues' traffic still reaches the host", queues),
+	tests("NIC-02", "REPORT on the last slot, then TX syncs: the ring is no longer pending", both, nic02),
+	tests("NIC-03", "an MTU above the buffer size: EINVAL", both, nic03),
+}
+
+var hdrChecks = []check{
+	waits("HDR-01", "header length set to 12, 0, 10 and read back", vnetHeader),
+	tests("HDR-02", "header length 11: EINVAL; on an interface or an absent port: ENXIO", both, hdr02),
+	waits("HDR-03", "12 to 12: header and data as they are", vnetHeader),
+	waits("HDR-04", "between different lengths: zeros are added, bytes cut", vnetHeader),
+	waits("HDR-05", "10 to 0, checksum wanted: computed, no header", vnetHeader),
+	waits("HDR-06", "12 to 0, TCPv4 of 64 KiB: frames that fit, with right numbers and sums", vnetHeader),
+	waits("HDR-07", "the same for TCPv6, UDP, with a VLAN tag", vnetHeader),
+	waits("HDR-08", "an unknown type or flag: dropped", vnetHeader),
+	waits("HDR-09", "the header alone in the first slot: delivered", vnetHeader),
+	waits("HDR-10", "the header split otherwise: dropped", vnetHeader),
+}
+
+func per08(e *env) {
+	p, sw := e.program(), e.vale()
+	e.attach(unix.EINVAL, p, sw+":nosuch")
+	e.find(unix.ENOENT, p, sw+":nosuch") // and no switch is left behind
+	e.attach(unix.EINVAL, p, "eth0")
+	e.attach(unix.ENOMEM, p, "vale.0:eth0")
+	ifname, _ := e.veth()
+	e.attach(unix.EINVAL, p, sw+":"+ifname, memID(60000))
+	d := e.openPort(p, ifname)
+	e.attach(unix.EBUSY, p, sw+":"+ifname)
+	d.close()
+	e.isGone(ifname)
+	e.attach(0, p, sw+":"+ifname)
+	e.attach(unix.EBUSY, p, sw+":"+ifname)
+	e.attach(unix.EBUSY, p, e.vale()+":"+ifname)
+	e.detach(0, p, sw+":"+ifname)
+}
+
+func per10(e *env) {
+	p, sw := e.program(), e.vale()
+	ifname, _ := e.veth()
+	e.attach(unix.EINVAL, p, sw+":"+ifname, mode(abi.ModeSW, 0))
+	e.attach(unix.EINVAL, p, sw+":"+ifname, mode(abi.ModeAllNIC, 1))
+	e.attach(unix.EINVAL, p, sw+":"+ifname, mode(abi.ModeOneNIC, 0))
+	e.attach(unix.EINVAL, p, sw+":"+ifname, mode(0, 0))
+	e.find(unix.ENOENT, p, sw+":"+ifname)
+}
+
+func per11(e *env) {
+	p, sw := e.program(), e.vale()
+	ifname, _ := e.veth()
+	full := sw + ":" + ifname
+	e.refused(unix.EINVAL, p, full)
+	e.openPort(p, sw+":a")
+	index := e.attach(0, p, full)
+	e.refused(unix.EBUSY, p, full)
+	if l := e.find(0, p, full); l.PortIdx != index {
+		e.Errorf("attached as port %d, listed as %d", index, l.PortIdx)
+	}
+	if gone := e.detach(0, p, full); gone != index {
+		e.Errorf("detached port %d, want %d", gone, index)
+	}
+	e.refused(unix.EINVAL, p, full)
+}
+
+func per12(e *env) {
+	p, sw := e.program(), e.vale()
+	e.detach(unix.ENXIO, p, sw+":nosuch")
+	e.detach(unix.EINVAL, p, "eth0")
+	d := e.openPort(p, sw+":a")
+	e.detach(unix.EBUSY, p, d.name)
+	e.detach(unix.ENXIO, p, sw+":b")
+	d.tx[0].send(flood(1))
+}
+
+func nic02(e *env) {
+	ifname, peer := e.veth()
+	d := e.openPort(e.program(), ifname)
+	r := d.tx[0]
+	for i := range uint32(10) {
+		r.put(i, flood(i), 0)
+	}
+	s := r.slot(9)
+	s.Flags = abi.NSReport
+	r.setSlot(9, s)
+	before := received(e, peer)
+	r.set(10, 10)
+	r.flush()
+	e.waitFor("10 frames at the other end", func() error {
+		if n := received(e, peer) - before; n < 10 {
+			return fmt.Errorf("%d came", n)
+		}
+		return nil
+	})
+}
+
+func nic03(e *env) {
+	p := e.program()
+	ifname, peer := e.veth()
+	here := netns.Current(e.T)
+	peer.MTU(e.T, "eth0", 9000)
+	here.MTU(e.T, ifname, 9000)
+	e.refused(unix.EINVAL, p, ifname)
+	here.MTU(e.T, ifname, 1500)
+	e.openPort(p, ifname)
+}
+
+func hdr02(e *env) {
+	p := e.program()
+	fd := p.open()
+	ifname, _ := e.veth()
+	d := e.openPort(p, e.vale()+":a")
+	set := func(want unix.Errno, name string, n uint32) {
+		e.Helper()
+		e.expect(want, p, fd, newRequest(abi.ReqPortHdrSet, name, abi.PortHdr{HdrLen: n}))
+	}
+	for _, name := range []string{d.name, ifname, "nosuch", ""} {
+		set(unix.EINVAL, name, 11)
+		set(unix.EINVAL, name, 1<<31)
+	}
+	for _, name := range []string{ifname, "nosuch", "", e.vale() + ":a"} {
+		set(unix.ENXIO, name, 12)
+	}
+	open := e.openPort(p, ifname)
+	set(unix.ENXIO, open.name, 12)
+	set(0, d.name, 0)
+}
+
+// received counts what arrived at the other end of a veth.
+func received(e *env, peer interface{ Try(func() error) error }) (n uint64) {
+	e.Helper()
+	e.must(peer.Try(func() error {
+		l, err := netlink.LinkByName("eth0")
+		if err == nil {
+			n = l.Attrs().Statistics.RxPackets
+		}
+		return err
+	}))
+	return n
+}

@@ -1,0 +1,87 @@
+package conformance
+
+// Sections that wait as a whole.
+
+var hstChecks = []check{
+	waits("HST-01", "HW and host rings bound, the host sends: the frame is on host RX", hostRings),
+	waits("HST-02", "host rings alone: the host goes on using the NIC, host RX stays empty", hostRings),
+	waits("HST-03", "a frame on host TX reaches the host's stack, the space is back at once", hostRings),
+	waits("HST-04", "a frame of 13 bytes on host TX is skipped", hostRings),
+	waits("HST-05", "host RX not read: at most n-1 frames queue, the newest are dropped, the NIC goes on", hostRings),
+	waits("HST-06", "forwarding on an HW RX ring: only the flagged frame reaches the host", hostRings),
+	waits("HST-07", "forwarding on host RX: the flagged frame leaves, both slots say BUF_CHANGED", hostRings),
+	waits("HST-08", "forwarding on host RX without all TX rings bound: not forwarded", hostRings),
+	waits("HST-09", "last close: the host has its connectivity again", hostRings),
+}
+
+var pipChecks = []check{
+	waits("PIP-01", "master, then slave, on a parent that does not exist: frames flow both ways", pipes),
+	waits("PIP-02", "HW and host rings of a pipe: EINVAL, then all HW rings on the same descriptor: success", pipes),
+	waits("PIP-03", "10 sent, 7 released: 3 are pending, and one more than the room times out", pipes),
+	waits("PIP-04", "master exclusive: a second master is refused, the slave is not", pipes),
+	waits("PIP-05", "sent before the slave opens: it reads everything in order", pipes),
+	waits("PIP-06", "the receiver closes and opens again: unread frames are still there", pipes),
+	waits("PIP-07", "both close and open again: empty", pipes),
+	waits("PIP-08", "ptr, len and flags of a slot arrive unchanged, and the buffer is the same", pipes),
+	waits("PIP-09", "a chain without end is not seen until it is complete", pipes),
+	waits("PIP-10", "the receiver gives another buffer back: the sender sees it, with BUF_CHANGED", pipes),
+	waits("PIP-11", "rings and slots are those of the first open, mirrored; later wishes are ignored", pipes),
+	waits("PIP-12", "a pipe lives in its parent's region, with extra buffers, on VALE ports too", pipes),
+	waits("PIP-13", "the 65th pipe of a parent is refused", pipes),
+	waits("PIP-14", "a pipe on a parent attached to a switch: EBUSY", pipes),
+	waits("PIP-15", "the ids 01 and 1 are different pipes", pipes),
+	waits("PIP-16", "a sender that only polls for POLLIN: data move and room returns", pipes),
+	waits("PIP-17", "extra buffers sent through a pipe: the content arrives, none is lost", pipes),
+}
+
+var monChecks = []check{
+	waits("MON-01", "monitor of a port that is not open: EINVAL", monitors),
+	waits("MON-02", "copy monitor of RX sees a frame that the program has not read, and the program gets it", monitors),
+	waits("MON-03", "copy monitor of TX sees a frame, with TXMON, and the destination gets it", monitors),
+	waits("MON-04", "zero-copy monitor of RX sees a frame after the program released it", monitors),
+	waits("MON-05", "zero-copy monitor of TX, on VALE after the sync, on a pipe after the receiver", monitors),
+	waits("MON-06", "MON-02 to MON-05 on ephemeral and persistent ports and pipes", monitors),
+	waits("MON-07", "a slow monitor costs the port nothing and keeps the newest of each batch", monitors),
+	waits("MON-08", "three copy monitors all see everything", monitors),
+	waits("MON-09", "of two zero-copy monitors the second sees a frame after the first released it", monitors),
+	waits("MON-10", "the monitored port closes: POLLERR; both can be opened again", monitors),
+	waits("MON-11", "monitor of an exclusive port: success", monitors),
+	waits("MON-12", "the reply to a zero-copy request has both direction flags", monitors),
+	waits("MON-13", "after a zero-copy capture the port's slots say BUF_CHANGED and are valid", monitors),
+}
+
+var nulChecks = []check{
+	waits("NUL-01", "null port in region 1 with 10+5 rings of 256 and 100 slots: as asked for", nullPorts),
+	waits("NUL-02", "null port with no rings: success", nullPorts),
+	waits("NUL-03", "null port without memory id: EINVAL", nullPorts),
+	waits("NUL-04", "TX sync of a null port: success, the slots never come back", nullPorts),
+}
+
+var csbChecks = []check{
+	waits("CSB-01", "CSB without EXCLUSIVE: EINVAL", csb),
+	waits("CSB-02", "CSB at addresses misaligned or wild: an error, and the descriptor is as before", csb),
+	waits("CSB-03", "CSB: entries are initialised, sync ioctls give EBUSY", csb),
+	waits("CSB-04", "CSB_ENABLE after register: success; without the option: EINVAL", csb),
+	waits("CSB-05", "loop without CSB: EINVAL; unregistered: ENXIO; sleep above a second: EINVAL", csb),
+	waits("CSB-06", "loop in a thread, stopped: it returns 0", csb),
+	waits("CSB-07", "stop before start: the start returns at once, the next one runs", csb),
+	waits("CSB-08", "two starts: one EBUSY; a stop ends the other", csb),
+	waits("CSB-09", "eventfds for all rings: status 0; with TX rings only, only those count", csb),
+	waits("CSB-10", "wrong number of eventfds: EINVAL, also as status", csb),
+	waits("CSB-11", "direct TX, direct RX, both, with eventfds: success", csb),
+	waits("CSB-12", "an unknown mode bit, or direct without an ioeventfd: EINVAL", csb),
+	waits("CSB-13", "published and kicked: hwcur reaches head; irqfd only if appl_need_kick", csb),
+	waits("CSB-14", "published while the core goes to sleep: never lost", csb),
+	waits("CSB-15", "CSB_ENABLE while the loop runs: EBUSY", csb),
+}
+
+var tlChecks = []check{
+	waits("TL-01", "pkt-gen tx and rx between VALE ports, pipes and NICs", byHand),
+	waits("TL-02", "pkt-gen with as many threads as rings", byHand),
+	waits("TL-03", "bridge between two ports and on one", byHand),
+	waits("TL-04", "vale-ctl without switches: no output, status 1", byHand),
+	waits("TL-05", "lb with 4 pipes and extra buffers, one consumer stalled", pipes),
+	waits("TL-06", "lb groups, one behind the other", pipes),
+	waits("TL-07", "dedup between two pipes", pipes),
+	waits("TL-08", "libpcap with netmap support", byHand),
+}
