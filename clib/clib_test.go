@@ -52,6 +52,7 @@ func buildAll() error {
 	for _, args := range [][]string{
 		{"make", "-C", "..", "clib", "BIN=" + binDir, "CC=gcc"},
 		{"go", "build", "-o", netmapd, "../cmd/netmapd"},
+		{"go", "build", "-o", filepath.Join(binDir, "nmctl"), "../cmd/nmctl"},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%v: %w\n%s", args, err, out)
@@ -139,6 +140,7 @@ func TestPrograms(t *testing.T) {
 		{"waits", nil},
 		{"epoll", []string{"100000"}},
 		{"processes", nil},
+		{"rings", nil},
 		{"iface", nil},
 		{"cycles", []string{"1000"}},
 	} {
@@ -148,6 +150,25 @@ func TestPrograms(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// nmctl run finds the library beside it, and passes arguments and exit status on.
+func TestNmctlRun(t *testing.T) {
+	program := compile(t, "traffic")
+	dir, _ := startDaemon(t)
+	for _, c := range []struct {
+		args   []string
+		status int
+	}{
+		{[]string{program, "1000"}, 0},
+		{[]string{"sh", "-c", `"$0" 1000 && exit 7`, program}, 7}, // through a shell, which never opens netmap
+	} {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(binDir, "nmctl"), append([]string{"--runtime-dir", dir, "run", "--"}, c.args...)...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != c.status {
+			t.Errorf("nmctl run %q: status %d, want %d\n%s", c.args, got, c.status, out)
+		}
 	}
 }
 

@@ -25,4 +25,15 @@
 // it through dup, fork, exec and SCM_RIGHTS; in whatever process it is used, the
 // library there finds out by its peer address and joins it. What it opens for
 // itself lies at high numbers, closes on exec, and is out of the program's reach.
+//
+// # Limits
+//
+// What happens below the C library is not seen: programs that make system calls
+// themselves, statically linked ones, set-user-ID ones. A process made by a bare
+// clone(2) must exec before it uses netmap. An epoll that two processes share by
+// fork wakes each for the other's netmap descriptors. EPOLLET reports a descriptor
+// when a sync has brought something since it was last reported. A program that a
+// sandbox keeps from process_vm_readv on itself gets SIGSEGV, not EFAULT, for a
+// wild pointer in a request. A process that sees the daemon die while it waits
+// for nothing notices within a second.
 package clib

@@ -35,7 +35,7 @@ static int map(int fd, size_t size, void **base)
 static int open_region(int fd, uint64_t size, struct nmd_region **out)
 {
 	struct stat st;
-	int err = sealed(fd, size, &st);
+	int err = sealed(fd, size, &st), own;
 	struct nmd_region *r;
 
 	if (err)
@@ -50,7 +50,10 @@ static int open_region(int fd, uint64_t size, struct nmd_region **out)
 		r->refs++;
 	} else if (!(r = calloc(1, sizeof *r))) {
 		err = ENOMEM;
-	} else if ((err = map(fd, size, &r->base))) {
+	} else if ((own = REAL(fcntl)(fd, F_DUPFD_CLOEXEC, 0)) < 0 || (err = map(fd, size, &r->base))) {
+		err = err ? err : errno;
+		if (own >= 0)
+			REAL(close)(own);
 		free(r);
 		r = NULL;
 	} else {
@@ -60,7 +63,7 @@ static int open_region(int fd, uint64_t size, struct nmd_region **out)
 		r->refs = 1;
 		r->next = regions;
 		regions = r;
-		nmd_internal(REAL(fcntl)(fd, F_DUPFD_CLOEXEC, 0), &r->fd);
+		nmd_internal(own, &r->fd);
 	}
 	pthread_mutex_unlock(&nmd_lock);
 	*out = r;

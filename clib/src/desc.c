@@ -11,6 +11,7 @@
 
 #include "bind.h"
 #include "epoll.h"
+#include "iface.h"
 #include "libc.h"
 
 _Atomic int nmd_descs;
@@ -132,8 +133,10 @@ struct nmd_desc *nmd_desc_new(int fd, const char *path)
 	struct nmd_desc *d = same(&st);
 	if (!d)
 		d = make(&st, path);
-	if (d)
+	if (d) {
 		enter(fd, d);
+		nmd_iface_on(path);
+	}
 	return d;
 }
 

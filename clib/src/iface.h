@@ -11,7 +11,7 @@ bool nmd_is_iface_ioctl(unsigned long req);
  * program's ifreq, which the kernel could read. */
 int nmd_iface(unsigned long req, void *arg);
 
-/* nmd_iface_on is called when the program opens netmap. */
+/* nmd_iface_on is called when the program gets a netmap descriptor of the daemon at path. */
 void nmd_iface_on(const char *path);
 
 #endif

@@ -47,7 +47,6 @@ static int open_device(int flags)
 		return fail(ENOMEM);
 	}
 	nmd_desc_put(d);
-	nmd_iface_on(path);
 	return fd;
 }
 

@@ -63,8 +63,8 @@ func findLibrary(given string) (string, error) {
 	if given != "" {
 		places = []string{given}
 	} else if self, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(self); err == nil {
-			self = real
+		if target, err := filepath.EvalSymlinks(self); err == nil {
+			self = target
 		}
 		dir := filepath.Dir(self)
 		places = []string{filepath.Join(dir, libraryName), filepath.Join(dir, "..", "lib", "netmapd", libraryName)}
