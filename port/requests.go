@@ -28,12 +28,28 @@ func (g *Registry) describe(ctx context.Context, who Caller, op, full string, re
 	if err := checkRequest(full, req, g.regions); err != nil {
 		return err
 	}
-	p, err := g.find(ctx, who, full, req)
-	if err != nil {
-		return err
+	p := g.lookup(full)
+	if p == nil {
+		var err error
+		if p, err = g.find(ctx, who, full, req); err != nil {
+			return err
+		}
 	}
 	fn(p, p.region)
 	g.vanish(ctx, p)
+	return nil
+}
+
+// lookup finds a live port by the name that clients open or, on a switch, by
+// the name that VALE_LIST gives it; nil when there is none.
+func (g *Registry) lookup(full string) *port {
+	if p := g.ports[full]; p != nil {
+		return p
+	}
+	swName, ifname, ok := strings.Cut(full, ":")
+	if p := g.ports[ifname]; ok && p != nil && p.sw != nil && p.sw.name == swName {
+		return p
+	}
 	return nil
 }
 
@@ -159,13 +175,8 @@ func (g *Registry) ValeAttach(ctx context.Context, full string, req *abi.Registe
 	if err != nil {
 		return 0, err
 	}
-	switch {
-	case req.MemID > abi.MemIDGlobal && !g.hasRegion(req.MemID):
-		return 0, refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
-	case req.RingID != 0 || req.Mode != abi.ModeAllNIC && req.Mode != abi.ModeNICSW:
-		return 0, refuse(op, full, unix.EINVAL, "an interface is attached whole: mode all-NIC or NIC-and-host, ring 0")
-	case req.Mode == abi.ModeNICSW:
-		return 0, refuse(op, full, unix.EINVAL, "the port has no host rings")
+	if err := g.attachable(op, full, ifname, req); err != nil {
+		return 0, err
 	}
 	if err := g.prepareAttach(swName, ifname); err != nil {
 		return 0, valeErrno(op, full, err)
@@ -176,6 +187,28 @@ func (g *Registry) ValeAttach(ctx context.Context, full string, req *abi.Registe
 		return 0, valeErrno(op, full, err)
 	}
 	return uint32(p.Index), nil
+}
+
+// attachable makes the checks of NC B.7 that need no device, in its order.
+func (g *Registry) attachable(op, full, ifname string, req *abi.Register) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.ports[ifname]
+	switch {
+	case req.MemID > abi.MemIDGlobal && g.regions[req.MemID] == nil:
+		return refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
+	case g.lookup(full) != nil:
+		return refuse(op, full, unix.EBUSY, "a port of this name is on the switch")
+	case p == nil && !interfaceExists(ifname):
+		return refuse(op, full, unix.EINVAL, "there is no interface %s", ifname)
+	case p != nil && (p.sw != nil || len(p.descs) > 0):
+		return refuse(op, full, unix.EBUSY, "%s is open, or attached elsewhere", ifname)
+	case req.RingID != 0 || req.Mode != abi.ModeAllNIC && req.Mode != abi.ModeNICSW:
+		return refuse(op, full, unix.EINVAL, "an interface is attached whole: mode all-NIC or NIC-and-host, ring 0")
+	case req.Mode == abi.ModeNICSW:
+		return refuse(op, full, unix.EINVAL, "the port has no host rings")
+	}
+	return nil
 }
 
 // ValeDetach answers VALE_DETACH and returns the index that the port had.
@@ -210,12 +243,6 @@ func valeErrno(op, full string, err error) error {
 	return err
 }
 
-func (g *Registry) hasRegion(id uint16) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.regions[id] != nil
-}
-
 // prepareAttach asks the policy where the attachment would make a port for an
 // interface, and makes the switch that it names, which goes with its last port as
 // in netmap.
@@ -245,7 +272,7 @@ func (g *Registry) dropIfEmpty(ctx context.Context, swName string) {
 func (g *Registry) HeaderLen(full string) (uint32, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ports[full] == nil {
+	if g.lookup(full) == nil {
 		return 0, refuse("get header length", full, unix.ENXIO, "no port has this name")
 	}
 	return 0, nil
