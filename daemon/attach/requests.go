@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,8 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) ([]byt
 		})
 	case abi.ReqPortHdrSet:
 		return with(body, func(b *abi.PortHdr) error { return reg.SetHeaderLen(full, b.HdrLen) })
+	case abi.ReqSyncKloopStart, abi.ReqSyncKloopStop, abi.ReqCsbEnable:
+		return nil, c.withoutCSB(q.ReqType, body)
 	case 0:
 		return nil, fmt.Errorf("no netmap request has type 0: %w", unix.EINVAL)
 	}
@@ -54,6 +57,23 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) ([]byt
 		return nil, fmt.Errorf("no netmap request has type %d: %w", q.ReqType, unix.EINVAL)
 	}
 	return nil, fmt.Errorf("netmap request type %d is not served by this version of netmapd: %w", q.ReqType, unix.EOPNOTSUPP)
+}
+
+// withoutCSB refuses the requests of CSB mode as NC E.10 and B.7 do for a
+// descriptor that is not in this mode: none is, yet.
+func (c *conn) withoutCSB(typ uint16, body []byte) error {
+	const maxSleep = 1000000 // microseconds
+	switch {
+	case typ == abi.ReqCsbEnable:
+		return fmt.Errorf("CSB mode is not served by this version of netmapd: %w", unix.EINVAL)
+	case typ == abi.ReqSyncKloopStart && binary.LittleEndian.Uint32(body) > maxSleep:
+		return fmt.Errorf("a loop sleeps for at most %d us: %w", maxSleep, unix.EINVAL)
+	case c.desc == nil:
+		return fmt.Errorf("the descriptor is not bound to a port: %w", unix.ENXIO)
+	case typ == abi.ReqSyncKloopStart:
+		return fmt.Errorf("the descriptor is not in CSB mode: %w", unix.EINVAL)
+	}
+	return fmt.Errorf("no sync loop can run in this version of netmapd: %w", unix.EOPNOTSUPP)
 }
 
 // with decodes a request body, runs fn on it, and encodes what fn left.
