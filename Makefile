@@ -19,6 +19,9 @@ demo: ## traffic through a switch, then between two network namespaces when root
 test: ## everything that CI runs
 	scripts/test
 
+bench: ## speed beside that of others, into bench/results; QUICK=1 takes under 3 minutes, ROWS=regexp selects
+	scripts/bench
+
 lint: ## golangci-lint
 	scripts/lint
 

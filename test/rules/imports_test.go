@@ -26,6 +26,8 @@ var layers = map[string]struct {
 	"cmd":  {nil, "each command has its own line"},
 	"test": {[]string{anything}, "tests and their tools may look at everything"},
 
+	"bench": {append([]string{"api", "netmap", "lcore"}, words...), "a client like any other, beside lcore for the cycle counter"},
+
 	"cmd/netmapd": {[]string{"daemon", "daemon/config"}, "flags and exit codes; --check reads a configuration without starting"},
 	"cmd/nmctl":   {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
 
@@ -61,7 +63,7 @@ var foreign = map[string]struct {
 }{
 	"github.com/spf13/viper": {[]string{"daemon/config"}, "the rest of the program sees typed, checked configuration"},
 	"github.com/spf13/cobra": {[]string{"cmd"}, "command lines are the business of commands"},
-	"google.golang.org/grpc": {[]string{"api", "daemon", "cmd", "test"}, "the data path knows no RPC"},
+	"google.golang.org/grpc": {[]string{"api", "daemon", "cmd", "test", "bench"}, "the data path knows no RPC"},
 }
 
 // layer finds the line of layers for a folder.

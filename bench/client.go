@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/netmapd/netmapd/netmap"
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+const (
+	etherType  = 0x88b5 // for experiments; no protocol of the kernel takes it
+	pollTime   = 50 * time.Millisecond
+	teachLimit = 5 * time.Second
+	broadcast  = "ff:ff:ff:ff:ff:ff"
+	senderMAC  = "02:00:00:00:00:01"
+)
+
+// receiverMAC is the address of receiver i.
+func receiverMAC(i int) string { return fmt.Sprintf("02:00:00:00:01:%02x", i) }
+
+// newFrame is a frame without meaning.
+func newFrame(dst, src string, size int) ([]byte, error) {
+	b := make([]byte, size)
+	for i, s := range []string{dst, src} {
+		mac, err := net.ParseMAC(s)
+		if err != nil {
+			return nil, err
+		}
+		copy(b[6*i:], mac)
+	}
+	b[12], b[13] = etherType>>8, etherType&0xff
+	for i := range b[14:] {
+		b[14+i] = byte(i)
+	}
+	return b, nil
+}
+
+func open(s *roleSpec, i int) (*netmap.Desc, error) {
+	return netmap.Open(context.Background(), s.Ports[i], netmap.WithRuntimeDir(s.Dir))
+}
+
+// flooder sends the same frames over and over. Its buffers are filled once; the slots are written each time, as
+// netmap's own generator does.
+type flooder struct {
+	*netmap.TxRing
+	slots abi.Slots
+	words []abi.Word
+}
+
+func newFlooder(d *netmap.Desc, s *roleSpec) (*flooder, error) {
+	r := d.TxRings()[0]
+	f := &flooder{TxRing: r, slots: r.Slots(), words: make([]abi.Word, r.NumSlots())}
+	for i := range r.NumSlots() {
+		frame, err := newFrame(s.Dst[int(i)%len(s.Dst)], s.Src, s.Size)
+		if err != nil {
+			return nil, err
+		}
+		if copy(r.Buf(r.Slot(i)), frame) < len(frame) {
+			return nil, fmt.Errorf("slot %d has no buffer for %d bytes", i, s.Size)
+		}
+		f.words[i] = abi.MakeWord(f.slots.Load(i).Idx(), uint16(s.Size), 0)
+	}
+	return f, nil
+}
+
+// fill fills n slots, which must be free.
+func (f *flooder) fill(n uint32) {
+	i := f.Head()
+	for range n {
+		f.slots.Store(i, f.words[i])
+		i = f.Next(i)
+	}
+	f.Advance(i)
+}
+
+// take gives back all frames that have come and returns their number and bytes.
+func take(r *netmap.RxRing) (n uint32, bytes uint64) {
+	slots, i := r.Slots(), r.Head()
+	n = r.Space()
+	for range n {
+		bytes += uint64(slots.Load(i).Len())
+		i = r.Next(i)
+	}
+	r.Advance(i)
+	return n, bytes
+}
+
+// roleSend sends on Ports[0] as fast as it may: with a ledger not more than the receivers can hold.
+func roleSend(s *roleSpec) (sample, error) {
+	d, err := open(s, 0)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFlooder(d, s)
+	if err != nil {
+		return nil, err
+	}
+	l, err := openLedger(s.Ledger, s.Readers)
+	if err != nil {
+		return nil, err
+	}
+	all := len(s.Dst) == 1 // every reader gets every frame
+	amReady()
+	for sent := uint64(0); !stopped.Load(); {
+		re, err := d.PollTimeout(pollTime, netmap.PollOut)
+		if err != nil || re&netmap.PollErr != 0 {
+			return nil, fmt.Errorf("poll says %#x: %w", re, err)
+		}
+		n := f.Space()
+		if l != nil {
+			n = min(n, l.room(sent, f.NumSlots(), all))
+		}
+		if n == 0 {
+			yield()
+			continue
+		}
+		f.fill(n)
+		sent += uint64(n)
+	}
+	st := d.Stats()
+	return sample{"kicks": float64(st.Kicks), "waits": float64(st.Waits)}, d.Close()
+}
+
+// roleReceive reads all Ports, each in a goroutine of its own, after telling the switch the address of each.
+func roleReceive(s *roleSpec) (sample, error) {
+	ended := make(chan error, len(s.Ports))
+	descs := make([]*netmap.Desc, len(s.Ports))
+	for i := range s.Ports {
+		d, err := open(s, i)
+		if err == nil && s.Size > 0 {
+			err = teach(d, receiverMAC(i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		descs[i] = d
+	}
+	l, err := openLedger(s.Ledger, len(s.Ports))
+	if err != nil {
+		return nil, err
+	}
+	amReady()
+	for i, d := range descs {
+		go func() { ended <- drain(d, l.counter(i)) }()
+	}
+	for range descs {
+		if err := <-ended; err != nil {
+			return nil, err
+		}
+	}
+	waits := uint64(0)
+	for _, d := range descs {
+		waits += d.Stats().Waits
+	}
+	return sample{"waits": float64(waits)}, nil
+}
+
+// drain reads everything and counts it where the sender sees it.
+func drain(d *netmap.Desc, taken *atomic.Uint64) error {
+	for !stopped.Load() {
+		re, err := d.PollTimeout(pollTime, netmap.PollIn)
+		if err != nil || re&netmap.PollErr != 0 {
+			return fmt.Errorf("poll says %#x: %w", re, err)
+		}
+		for _, r := range d.RxRings() {
+			n, _ := take(r)
+			taken.Add(uint64(n))
+		}
+	}
+	return nil
+}
+
+// teach sends one frame, so that the switch learns the address.
+func teach(d *netmap.Desc, mac string) error {
+	frame, err := newFrame(broadcast, mac, 60)
+	if err != nil {
+		return err
+	}
+	if !d.TxRings()[0].Send(frame) {
+		return fmt.Errorf("no room for a frame in a new ring")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), teachLimit)
+	defer cancel()
+	return d.Flush(ctx)
+}
+
+// roleIdle has the ports open and does nothing.
+func roleIdle(s *roleSpec) (sample, error) {
+	for i := range s.Ports {
+		if _, err := open(s, i); err != nil {
+			return nil, err
+		}
+	}
+	amReady()
+	for !stopped.Load() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return sample{"ok": 1}, nil
+}
+
+// roleAttach opens and closes Ports[0] again and again.
+func roleAttach(s *roleSpec) (sample, error) {
+	amReady()
+	var opens, closes []float64
+	for !stopped.Load() && len(opens) < 1000 {
+		start := time.Now()
+		d, err := open(s, 0)
+		if err != nil {
+			return nil, err
+		}
+		opened := time.Now()
+		if err := d.Close(); err != nil {
+			return nil, err
+		}
+		opens = append(opens, 1e6*opened.Sub(start).Seconds())
+		closes = append(closes, 1e6*time.Since(opened).Seconds())
+	}
+	return sample{"p50": median(opens), "p99": quantile(opens, 0.99), "close": median(closes)}, nil
+}

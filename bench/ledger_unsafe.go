@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A ledger is where receivers count what they have taken, in memory that they share with the sender. With it a sender
+// on the same CPU does not fill rings whose reader cannot run: dropped frames cost less than delivered ones, and what
+// a delivered one costs is the question.
+type ledger struct {
+	taken []*atomic.Uint64
+}
+
+const (
+	ledgerLine = 128  // bytes from counter to counter
+	ledgerSize = 8192 // bytes of the file
+	minRoom    = 256  // frames: below, it is better to let receivers work than to send a few
+	slack      = 16   // frames that came from elsewhere, such as those that teach the switch
+)
+
+// ledger makes the file.
+func (h *harness) ledger() (string, error) {
+	path := filepath.Join(h.dir, "ledger")
+	if err := os.WriteFile(path, make([]byte, ledgerSize), 0o600); err != nil {
+		return "", fmt.Errorf("a ledger: %w", err)
+	}
+	return path, nil
+}
+
+// openLedger maps n counters of the file; no file gives none.
+func openLedger(path string, n int) (*ledger, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the ledger: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // the mapping stays
+	mem, err := unix.Mmap(int(f.Fd()), 0, ledgerSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil || n*ledgerLine > len(mem) {
+		return nil, fmt.Errorf("map %d counters of a ledger: %w", n, err)
+	}
+	l := &ledger{}
+	for i := range n {
+		l.taken = append(l.taken, (*atomic.Uint64)(unsafe.Pointer(&mem[i*ledgerLine])))
+	}
+	return l, nil
+}
+
+// counter is that of reader i; without a ledger one that nobody sees.
+func (l *ledger) counter(i int) *atomic.Uint64 {
+	if l == nil {
+		return new(atomic.Uint64)
+	}
+	return l.taken[i]
+}
+
+// room is how many frames fit the receivers' rings after sent ones, 0 for too few. Each reader gets all frames, or they
+// share them evenly.
+func (l *ledger) room(sent uint64, slots uint32, all bool) uint32 {
+	var sum uint64
+	least := ^uint64(0)
+	for _, c := range l.taken {
+		n := c.Load()
+		sum, least = sum+n, min(least, n)
+	}
+	done := sum
+	if all {
+		done = least
+	}
+	limit := uint64(slots) - 1 - slack
+	if under := sent - min(done, sent); under+minRoom <= limit {
+		return uint32(limit - under)
+	}
+	return 0
+}

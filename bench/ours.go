@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// The measurements of netmapd.
+
+// settleTime passes before an interval begins: caches, tables and the clock of the core warm up.
+const settleTime = 150 * time.Millisecond
+
+// toAll is a destination for switchFlood.
+const toAll = "broadcast"
+
+// switchFlood has one process send through a switch and another one read everything: ports is the number of ports, one of
+// them the sender's. A reckless sender does not wait for the receiver.
+func switchFlood(size, ports int, dst string, reckless bool) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		d, err := h.daemon(daemonSpec{})
+		if err != nil {
+			return nil, err
+		}
+		var names, to []string
+		for i := range ports - 1 {
+			names, to = append(names, fmt.Sprintf("vale0:r%d", i)), append(to, receiverMAC(i))
+		}
+		if dst == toAll {
+			to = []string{broadcast}
+		}
+		ledger, err := h.ledger()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: names, Size: size, Ledger: ledger}, h.cpu.clients, ""); err != nil {
+			return nil, err
+		}
+		send := roleSpec{Role: "send", Dir: d.dir, Ports: []string{"vale0:s"}, Size: size, Dst: to, Src: senderMAC, Readers: ports - 1}
+		if !reckless {
+			send.Ledger = ledger
+		}
+		if _, err := h.role(send, h.cpu.clients, ""); err != nil {
+			return nil, err
+		}
+		return h.forwarding(d)
+	}
+}
+
+// forwarding measures what a daemon moves, once it runs.
+func (h *harness) forwarding(d *daemon) (sample, error) {
+	if err := h.wait(settleTime); err != nil {
+		return nil, err
+	}
+	i, err := h.over(d, h.o.dur)
+	if err != nil {
+		return nil, err
+	}
+	return i.forwarding()
+}
+
+// oneThread runs the probe with both ends in one thread.
+func oneThread(size int, dst string) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		d, err := h.daemon(daemonSpec{poll: true})
+		if err != nil {
+			return nil, err
+		}
+		to := receiverMAC(0)
+		if dst == toAll {
+			to = broadcast
+		}
+		return h.timed(roleSpec{
+			Role: "cycle", Dir: d.dir, Ports: []string{"vale0:s", "vale0:r"}, Size: size,
+			Dst: []string{to}, Src: senderMAC, Batch: []int{1, 16, 64, 128, 192, 256, 384, 512},
+		}, h.cpu.clients)
+	}
+}
+
+// timed runs a role that measures by itself, for the length of a measurement.
+func (h *harness) timed(s roleSpec, cpus []int) (sample, error) {
+	p, err := h.role(s, cpus, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wait(h.o.dur); err != nil {
+		return nil, err
+	}
+	return p.result(h.ctx)
+}
+
+// emptySync times syncs where nothing is new, beside an lcore that is awake.
+func emptySync(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{poll: true})
+	if err != nil {
+		return nil, err
+	}
+	return h.timed(roleSpec{Role: "sync", Dir: d.dir, Ports: []string{"vale0:s"}}, h.cpu.clients)
+}
+
+// roundTrip sends one frame to and fro: by one thread that never sleeps, or by two processes that sleep in poll.
+func roundTrip(block bool) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		d, err := h.daemon(daemonSpec{poll: !block})
+		if err != nil {
+			return nil, err
+		}
+		s := roleSpec{Role: "pingself", Dir: d.dir, Ports: []string{"vale0:a", "vale0:b"}, Size: 60}
+		if block {
+			if _, err := h.role(roleSpec{Role: "pong", Dir: d.dir, Ports: []string{"vale0:b"}, Size: 60}, h.cpu.clients, ""); err != nil {
+				return nil, err
+			}
+			s.Role = "ping"
+		}
+		return h.timed(s, h.cpu.clients)
+	}
+}
+
+// bareRoundTrip is the same without netmapd.
+func bareRoundTrip(block bool) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		return h.timed(roleSpec{Role: "relay", Block: block, CPUs: []int{h.cpu.clients[0], h.cpu.lcore}}, h.cpu.all())
+	}
+}
+
+// idleCPU has two clients that say nothing.
+func idleCPU(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.role(roleSpec{Role: "idle", Dir: d.dir, Ports: []string{"vale0:a", "vale0:b"}}, h.cpu.clients, ""); err != nil {
+		return nil, err
+	}
+	if err := h.wait(settleTime); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	before, err := cpuTime(d.pid())
+	if err != nil {
+		return nil, err
+	}
+	i, err := h.over(d, 3*h.o.dur)
+	if err != nil {
+		return nil, err
+	}
+	after, err := cpuTime(d.pid())
+	if err != nil {
+		return nil, err
+	}
+	// The snapshots wake the lcore once each.
+	return sample{"cpu": 100 * (after - before).Seconds() / time.Since(start).Seconds(), "wakeups": max(0, i.wakeups-1) / i.seconds}, nil
+}
+
+// attachTime opens and closes a port of a switch.
+func attachTime(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{})
+	if err != nil {
+		return nil, err
+	}
+	return h.timed(roleSpec{Role: "attach", Dir: d.dir, Ports: []string{"vale0:a"}}, h.cpu.clients)
+}
+
+// nullToClient reads frames that net_null makes out of nothing.
+func nullToClient(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{config: "ports:\n  - {name: null0, kind: device, devargs: 'net_null0,size=60'}\n"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: []string{"netmap:null0"}}, h.cpu.clients, ""); err != nil {
+		return nil, err
+	}
+	return h.forwarding(d)
+}
+
+// pcapSwitch joins two devices that receive the same frames again and again by a switch.
+func pcapSwitch(h *harness) (sample, error) {
+	files, err := h.pcapFiles(60)
+	if err != nil {
+		return nil, err
+	}
+	config := "ports:\n"
+	for i, f := range files {
+		config += fmt.Sprintf("  - {name: nic%d, kind: device, devargs: '%s'}\n", i, pcapArgs(i, f))
+	}
+	d, err := h.daemon(daemonSpec{config: config + "switches:\n  - {name: vale1, ports: [nic0, nic1]}\n"})
+	if err != nil {
+		return nil, err
+	}
+	return h.forwarding(d)
+}
+
+// vethToClient has the kernel's packet sockets flood one end of a veth pair, and a client read the other end through
+// netmapd.
+func vethToClient(driver string, size int) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		ns, err := h.namespace([2]string{"nmb0", "nmb1"})
+		if err != nil {
+			return nil, err
+		}
+		d, err := h.daemon(daemonSpec{ns: ns, config: "ports:\n  - {name: nmb1, kind: interface, driver: " + driver + "}\n"})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: []string{"netmap:nmb1"}}, h.cpu.clients, ""); err != nil {
+			return nil, err
+		}
+		if _, err := h.role(roleSpec{Role: "packets", Ports: []string{"nmb0"}, Size: size, Dst: []string{broadcast}, Src: senderMAC}, h.cpu.clients, ns); err != nil {
+			return nil, err
+		}
+		return h.forwarding(d)
+	}
+}
