@@ -22,6 +22,9 @@ test: ## everything that CI runs
 bench: ## speed beside that of others, into bench/results; QUICK=1 takes under 3 minutes, ROWS=regexp selects
 	scripts/bench
 
+soak: ## the conformance tests with every count of packets and cycles that the contract names
+	NETMAPD_SOAK=1 go test -count=1 -timeout 60m ./test/conformance
+
 lint: ## golangci-lint
 	scripts/lint
 
@@ -41,4 +44,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib demo test lint fmt generate generate-check clean help
+.PHONY: build clib demo test bench soak lint fmt generate generate-check clean help
