@@ -46,11 +46,12 @@ func buildDriver() {
 
 // driver is driver.c in a process of its own.
 type driver struct {
-	e   *env
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-	log logBuffer
+	e    *env
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	log  logBuffer
+	over chan []string
 }
 
 // startDriver runs the driver, under the interposer if asked for. It ends by itself when its input does; a parent-death
@@ -243,4 +244,42 @@ func (d *driver) poll(fd int, events int16, limit time.Duration) int16 {
 		d.e.Errorf("poll: %s", errnoName(errno))
 	}
 	return int16(d.atoi(words[1]))
+}
+
+// drainTo starts to receive frames on a port until the last one; drained says that it is over, and judges it.
+func (d *driver) drainTo(frames uint32, p *port, how string) {
+	d.e.Helper()
+	d.tell("drain %s %d %d %d %d", how, p.fd, p.base, p.rx[0].off, frames)
+	d.over = make(chan []string, 1)
+	go func() {
+		_, words := d.hear()
+		d.over <- words
+	}()
+}
+
+func (d *driver) drained(frames uint32) bool {
+	d.e.Helper()
+	select {
+	case words := <-d.over:
+		if got := d.atoi(words[0]); words[1] != "0" || words[2] != "0" || got < int(frames/10) {
+			d.e.Errorf("%s frames of %d came, %s out of order, with %s stalls", words[0], frames, words[1], words[2])
+		}
+		return true
+	case <-time.After(moment):
+		return false
+	}
+}
+
+// feedTo sends frames from a number on, and the last one again and again until it has come: a full ring may have dropped it.
+func (d *driver) feedTo(from, frames uint32, p *port, done func() bool) {
+	d.e.Helper()
+	feed := func(from uint32) {
+		d.e.Helper()
+		if errno, words := d.do("feed %d %d %d %d %d 64", p.fd, p.base, p.tx[0].off, from, frames); errno != 0 {
+			d.e.Fatalf("the sender got no room after %s frames", words[0])
+		}
+	}
+	for feed(from); !done(); {
+		feed(frames - 1)
+	}
 }

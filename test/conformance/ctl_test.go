@@ -137,7 +137,7 @@ func ctl10(e *env) {
 	p := e.program()
 	fd := p.open()
 	for _, q := range append(allTypes(), registration("nosuch", slots(7, 8))) {
-		if q.body == nil || q.typ == abi.ReqRegister && q.body[16] == 0 {
+		if q.body == nil {
 			continue
 		}
 		q.name = [abi.NameSize]byte{'{', 'x'} // a name that no request accepts

@@ -472,7 +472,7 @@ static void do_drain(void)
 			stalls++;
 		while (r->head != r->tail) {
 			memcpy(&seq, buffer(r, r->head) + 14, sizeof(seq));
-			disorder += got > 0 && seq < want;
+			disorder += got > 0 && seq + 1 < want; /* the last one may come twice */
 			want = seq + 1;
 			got++;
 			r->head = r->cur = after(r, r->head);
@@ -481,6 +481,87 @@ static void do_drain(void)
 	if (e >= 0)
 		close(e);
 	printf("0 %ld %ld %ld\n", got, disorder, stalls);
+}
+
+/*
+ * relay IN OUT MAP RX TX COUNT: forwards from the RX ring of one descriptor to the TX ring of another by exchanging
+ * buffers, until the frame numbered COUNT-1 has gone.
+ */
+static void do_relay(void)
+{
+	struct pollfd p = {(int)number(), POLLIN, 0};
+	int out = (int)number();
+	long m = number(), rxo = number(), txo = number(), moved = 0;
+	uint32_t last = (uint32_t)number() - 1, seq = last + 1;
+	struct netmap_ring *rx = (void *)(maps[m].base + rxo), *tx = (void *)(maps[m].base + txo);
+	while (seq != last) {
+		if (poll(&p, 1, 10000) != 1) {
+			printf("%d %ld\n", ETIMEDOUT, moved);
+			return;
+		}
+		for (; rx->head != rx->tail && tx->head != tx->tail; moved++) {
+			struct netmap_slot *r = &rx->slot[rx->head], *t = &tx->slot[tx->head];
+			uint32_t idx = t->buf_idx;
+			memcpy(&seq, buffer(rx, rx->head) + 14, sizeof(seq));
+			t->buf_idx = r->buf_idx;
+			r->buf_idx = idx;
+			t->len = r->len;
+			t->flags = r->flags = NS_BUF_CHANGED;
+			rx->head = rx->cur = after(rx, rx->head);
+			tx->head = tx->cur = after(tx, tx->head);
+		}
+		ioctl(out, NIOCTXSYNC, NULL);
+	}
+	printf("0 %ld\n", moved);
+}
+
+/*
+ * mix FD1 MAP1 RX1 FD2 MAP2 RX2 COUNT: epoll on two netmap descriptors, a timer of 1 ms and a socket that each tick
+ * writes to, until COUNT frames have come. It answers the frames of each port, the ticks, the bytes read from the
+ * socket, and the waits that timed out.
+ */
+static void do_mix(void)
+{
+	int fds[4], socks[2], e = epoll_create1(0);
+	struct netmap_ring *r[2];
+	long count, got[2] = {0, 0}, ticks = 0, bytes = 0, stalls = 0;
+	struct itimerspec every = {{0, 1000000}, {0, 1000000}};
+	uint64_t v;
+	for (int i = 0; i < 2; i++) {
+		fds[i] = (int)number();
+		r[i] = ring();
+	}
+	count = number();
+	fds[2] = timerfd_create(CLOCK_MONOTONIC, 0);
+	timerfd_settime(fds[2], 0, &every, NULL);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, socks) < 0)
+		exit(1);
+	fds[3] = socks[0];
+	for (uint32_t i = 0; i < 4; i++) {
+		struct epoll_event ev = {EPOLLIN, {.u32 = i}};
+		if (epoll_ctl(e, EPOLL_CTL_ADD, fds[i], &ev) < 0) {
+			printf("%d 0 0 0 0 0\n", errno);
+			return;
+		}
+	}
+	while (got[0] + got[1] < count && stalls == 0) {
+		struct epoll_event ev[4];
+		int n = epoll_wait(e, ev, 4, 10000);
+		stalls += n < 1;
+		for (int k = 0; k < n; k++) {
+			uint32_t i = ev[k].data.u32;
+			if (i < 2) {
+				for (; r[i]->head != r[i]->tail; got[i]++)
+					r[i]->head = r[i]->cur = after(r[i], r[i]->head);
+			} else if (i == 2) {
+				ticks += read(fds[2], &v, sizeof(v)) == sizeof(v) && write(socks[1], "x", 1) == 1;
+			} else {
+				bytes += read(socks[0], &v, 1);
+			}
+		}
+	}
+	printf("0 %ld %ld %ld %ld %ld\n", got[0], got[1], ticks, bytes, stalls);
+	close(e);
 }
 
 /*
@@ -572,7 +653,8 @@ static const struct {
 	{"mmap", do_mmap},	 {"munmap", do_munmap}, {"load", do_load},     {"store", do_store},	{"poll", do_poll},
 	{"select", do_select},	 {"timer", do_timer},	{"pair", do_pair},     {"write", do_write},	{"listen", do_listen},
 	{"recvfd", do_recvfd},	 {"sendfd", do_sendfd}, {"forked", do_forked}, {"threads", do_threads}, {"feed", do_feed},
-	{"drain", do_drain},	 {"echo", do_echo},	{"layout", do_layout},
+	{"drain", do_drain},	 {"echo", do_echo},	{"relay", do_relay},	{"mix", do_mix},
+	{"layout", do_layout},
 };
 
 static void serve(const char *name)

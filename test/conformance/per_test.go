@@ -64,6 +64,10 @@ func per08(e *env) {
 	e.attach(0, p, sw+":"+ifname)
 	e.attach(unix.EBUSY, p, sw+":"+ifname)
 	e.attach(unix.EBUSY, p, e.vale()+":"+ifname)
+	e.attach(unix.EBUSY, p, sw+":"+ifname, mode(abi.ModeSW, 1)) // the mode is looked at later
+	e.attach(unix.EINVAL, p, sw+":"+ifname, memID(60000))       // the memory id earlier
+	e.openPort(p, sw+":a")
+	e.attach(unix.EBUSY, p, sw+":a")
 	e.detach(0, p, sw+":"+ifname)
 }
 
@@ -88,6 +92,10 @@ func per11(e *env) {
 	if l := e.find(0, p, full); l.PortIdx != index {
 		e.Errorf("attached as port %d, listed as %d", index, l.PortIdx)
 	}
+	if i := e.portInfo(p, full, abi.PortInfo{}); i.MemID != 1 || i.TxRings == 0 {
+		e.Errorf("info about the attached interface is %+v", i)
+	}
+	e.expect(0, p, p.open(), newRequest(abi.ReqPortHdrGet, full, abi.PortHdr{}))
 	if gone := e.detach(0, p, full); gone != index {
 		e.Errorf("detached port %d, want %d", gone, index)
 	}

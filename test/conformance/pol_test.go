@@ -312,29 +312,13 @@ func pol19(e *env) {
 func pol19C(e *env, sw string, frames uint32) {
 	tx, rx := e.program().(*driver), e.program().(*driver)
 	a := e.openPort(tx, sw+":tx")
-	tx.tell("feed %d %d %d 0 %d 64", a.fd, a.base, a.tx[0].off, frames-1)
+	tx.tell("feed %d %d %d 0 %d 64", a.fd, a.base, a.tx[0].off, frames/2)
 	b := e.openPort(rx, sw+":rx")
-	rx.tell("drain epoll %d %d %d %d", b.fd, b.base, b.rx[0].off, frames)
+	rx.drainTo(frames, b, "epoll")
 	if errno, words := tx.hear(); errno != 0 {
 		e.Fatalf("the sender got no room after %s frames", words[0])
 	}
-	// The last frame must not be one of those that a full ring dropped.
-	over := make(chan []string)
-	go func() {
-		_, words := rx.hear()
-		over <- words
-	}()
-	for {
-		select {
-		case words := <-over:
-			if got := rx.atoi(words[0]); words[1] != "0" || words[2] != "0" || got < int(frames/10) {
-				e.Errorf("%s frames of %d came, %s out of order, with %s stalls", words[0], frames, words[1], words[2])
-			}
-			return
-		case <-time.After(moment):
-			tx.do("feed %d %d %d %d %d 0", a.fd, a.base, a.tx[0].off, frames-1, frames)
-		}
-	}
+	tx.feedTo(frames/2, frames, a, func() bool { return rx.drained(frames) })
 }
 
 func pol20(e *env) {
@@ -362,6 +346,45 @@ func pol20(e *env) {
 	poll("a socket", "[1 0 0 1]", long, never)
 	b.tx[0].send(flood(2))
 	poll("a frame and a socket", "[2 1 0 1]", long, never)
+	pol20Epoll(e)
+}
+
+// pol20Epoll is an event loop with two ports, traffic at which flows before it begins.
+func pol20Epoll(e *env) {
+	e.Helper()
+	d, frames := e.program().(*driver), uint32(times(1_000_000, 100_000))
+	var feeders [2]*driver
+	var in, out [2]*port
+	for i := range in {
+		sw := e.vale()
+		feeders[i] = e.program().(*driver)
+		out[i] = e.openPort(feeders[i], sw+":tx")
+		feeders[i].tell("feed %d %d %d 0 %d 64", out[i].fd, out[i].base, out[i].tx[0].off, frames/4)
+		in[i] = e.openPort(d, sw+":rx")
+	}
+	d.tell("mix %d %d %d %d %d %d %d", in[0].fd, in[0].base, in[0].rx[0].off, in[1].fd, in[1].base, in[1].rx[0].off, frames)
+	done := make(chan []string, 1)
+	go func() {
+		_, words := d.hear()
+		done <- words
+	}()
+	for i := range feeders {
+		feeders[i].hear()
+	}
+	for over := false; !over; {
+		for i := range feeders {
+			feeders[i].do("feed %d %d %d 0 1000 64", out[i].fd, out[i].base, out[i].tx[0].off)
+		}
+		select {
+		case words := <-done:
+			over = true
+			a, b, ticks, bytes := d.atoi(words[0]), d.atoi(words[1]), d.atoi(words[2]), d.atoi(words[3])
+			if a == 0 || b == 0 || ticks == 0 || bytes == 0 || words[4] != "0" {
+				e.Errorf("%d and %d frames, %d ticks, %d bytes, %s stalls; want some of each and no stall", a, b, ticks, bytes, words[4])
+			}
+		default:
+		}
+	}
 }
 
 func pol21(e *env) {

@@ -94,7 +94,7 @@ func mode(m uint32, ring uint16) wish { return func(r *abi.Register) { r.Mode, r
 func flags(f uint64) wish             { return func(r *abi.Register) { r.Flags |= f } }
 func memID(id uint16) wish            { return func(r *abi.Register) { r.MemID = id } }
 func extraBufs(n uint32) wish         { return func(r *abi.Register) { r.ExtraBufs = n } }
-func rings(tx, rx uint16) wish { return func(r *abi.Register) { r.TxRings, r.RxRings = tx, rx } }
+func rings(tx, rx uint16) wish        { return func(r *abi.Register) { r.TxRings, r.RxRings = tx, rx } }
 
 func slots(tx, rx uint32) wish { return func(r *abi.Register) { r.TxSlots, r.RxSlots = tx, rx } }
 

@@ -1,6 +1,14 @@
 package conformance
 
-// Sections that wait as a whole.
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// Sections that wait as a whole, or nearly so.
 
 var hstChecks = []check{
 	waits("HST-01", "HW and host rings bound, the host sends: the frame is on host RX", hostRings),
@@ -62,7 +70,7 @@ var csbChecks = []check{
 	waits("CSB-02", "CSB at addresses misaligned or wild: an error, and the descriptor is as before", csb),
 	waits("CSB-03", "CSB: entries are initialised, sync ioctls give EBUSY", csb),
 	waits("CSB-04", "CSB_ENABLE after register: success; without the option: EINVAL", csb),
-	waits("CSB-05", "loop without CSB: EINVAL; unregistered: ENXIO; sleep above a second: EINVAL", csb),
+	tests("CSB-05", "loop without CSB: EINVAL; unregistered: ENXIO; sleep above a second: EINVAL", both, csb05),
 	waits("CSB-06", "loop in a thread, stopped: it returns 0", csb),
 	waits("CSB-07", "stop before start: the start returns at once, the next one runs", csb),
 	waits("CSB-08", "two starts: one EBUSY; a stop ends the other", csb),
@@ -84,4 +92,21 @@ var tlChecks = []check{
 	waits("TL-06", "lb groups, one behind the other", pipes),
 	waits("TL-07", "dedup between two pipes", pipes),
 	waits("TL-08", "libpcap with netmap support", byHand),
+}
+
+func csb05(e *env) {
+	p := e.program()
+	start := func(want unix.Errno, fd int, sleep uint32) {
+		e.Helper()
+		q := newRequest(abi.ReqSyncKloopStart, "", nil)
+		q.body = binary.LittleEndian.AppendUint64(nil, uint64(sleep))
+		e.expect(want, p, fd, q)
+	}
+	fd, bound := p.open(), e.openPort(p, e.vale()+":a").fd
+	start(unix.ENXIO, fd, 100)
+	start(unix.EINVAL, fd, 1000001)
+	start(unix.EINVAL, bound, 1000001)
+	start(unix.EINVAL, bound, 1000000)
+	e.expect(unix.ENXIO, p, fd, newRequest(abi.ReqSyncKloopStop, "", nil))
+	e.expect(unix.EINVAL, p, bound, newRequest(abi.ReqCsbEnable, "", nil))
 }
