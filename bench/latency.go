@@ -101,8 +101,13 @@ func rolePingSelf(s *roleSpec) (sample, error) {
 			if _, err := leg.from.PollTimeout(0, netmap.PollOut); err != nil {
 				return nil, err
 			}
-			if ok, err := await(leg.to, false); err != nil || !ok {
-				return nil, fmt.Errorf("a frame was lost: %w", err)
+			switch ok, err := await(leg.to, false); {
+			case err != nil:
+				return nil, err
+			case stopped.Load():
+				return t.sample()
+			case !ok:
+				return nil, fmt.Errorf("a frame did not come within %v", lostTime)
 			}
 		}
 		t.add(time.Since(start))
