@@ -277,9 +277,7 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "pid %d has it open", p.anyUser())
 	}
 	if err := g.attachDevice(ctx, s, p); err != nil {
-		if p.ephemeral {
-			g.destroy(ctx, p)
-		}
+		g.vanish(ctx, p) // unless the undoing failed, and it is on the switch still
 		return SwitchPort{}, refuseFor(op, portName, err)
 	}
 	return SwitchPort{Index: p.vp.Index(), Name: p.name}, nil
@@ -324,9 +322,7 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 	if err := g.detach(ctx, p); err != nil {
 		return err
 	}
-	if p.ephemeral {
-		g.destroy(ctx, p)
-	}
+	g.vanish(ctx, p)
 	return nil
 }
 
