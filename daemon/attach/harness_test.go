@@ -51,10 +51,15 @@ func newRegistry(tb testing.TB) *port.Registry {
 
 func newBench(t *testing.T, limits Limits) *bench {
 	t.Helper()
+	return newLoggingBench(t, limits, io.Discard)
+}
+
+func newLoggingBench(t *testing.T, limits Limits, log io.Writer) *bench {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "nma")
 	must(t, err)
 	b := &bench{
-		Server: New(newRegistry(t), NewTickets(), limits, slog.New(slog.NewTextHandler(io.Discard, nil))),
+		Server: New(newRegistry(t), NewTickets(), limits, slog.New(slog.NewTextHandler(log, nil))),
 		path:   filepath.Join(dir, "s"), done: make(chan error, 1),
 	}
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: b.path, Net: "unixpacket"})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -161,9 +160,7 @@ func (l *lockedBuffer) count(s string) int {
 // for answers that it does not take, and all of them with so many lines.
 func TestLogIsNotFilled(t *testing.T) {
 	var text lockedBuffer
-	b := newBench(t, Limits{})
-	b.log = slog.New(slog.NewTextHandler(&text, nil))
-	b.warnings.log = b.log
+	b := newLoggingBench(t, Limits{}, &text)
 	c := b.dial(t)
 	for range 100 { // the reading end is closed: nobody takes the answers
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)

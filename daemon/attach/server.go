@@ -105,8 +105,8 @@ func isShortage(err error) bool {
 	return false
 }
 
-// Stop ends every connection, unbinding every port, and waits for that; not
-// for long, though, since a client can hold up the close of what it sent.
+// Stop ends every connection, unbinding every port, and waits as long as some of
+// them end; not for ever, since a client can hold up the close of what it sent.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.closing = true
@@ -119,11 +119,25 @@ func (s *Server) Stop() {
 		s.wg.Wait()
 		close(ended)
 	}()
-	select {
-	case <-ended:
-	case <-time.After(2 * s.timeout):
-		s.log.Error("stop the attach server: connections are left that their clients hold up")
+	for left := s.connections(); ; {
+		select {
+		case <-ended:
+			return
+		case <-time.After(2 * s.timeout):
+		}
+		now := s.connections()
+		if now == left { // none ended in all that time
+			s.log.Error("stop the attach server: connections are left that their clients hold up", "connections", now)
+			return
+		}
+		left = now
 	}
+}
+
+func (s *Server) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 // Sessions counts the client processes.
