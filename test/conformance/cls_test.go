@@ -167,11 +167,6 @@ func cls06(e *env) {
 	p := e.program()
 	ifname, _ := e.veth()
 	sw := e.vale()
-	register := func(name string) {
-		fd := p.open()
-		e.expect(0, p, fd, registration(name))
-		p.close(fd)
-	}
 	cycle := func(i int, name string) {
 		d := e.openPort(p, name, extraBufs(uint32(i%3)), slots(64, 64))
 		d.tx[0].send(flood(uint32(i)))
@@ -182,13 +177,12 @@ func cls06(e *env) {
 	cycle(0, sw+":a")
 	e.isGone(sw + ":a")
 	before, own := e.held(), openFiles(e)
-	for range times(10_000, 3000) {
-		register(sw + ":b")
-	}
-	for i := range times(10_000, 300) {
+	e.cycles(p, times(10_000, 2000), sw+":b")
+	e.cycles(p, times(1000, 10), ifname)
+	for i := range times(1000, 100) {
 		cycle(i, sw+":a")
 	}
-	for i := range times(500, 10) {
+	for i := range times(500, 5) {
 		cycle(i, ifname)
 		e.isGone(ifname)
 	}
@@ -200,6 +194,24 @@ func cls06(e *env) {
 	})
 	if now := openFiles(e); e.half == goHalf && now != own {
 		e.Errorf("the client has %d descriptors, before %d", now, own)
+	}
+}
+
+// cycles opens, registers and closes again and again.
+func (e *env) cycles(p program, n int, name string) {
+	e.Helper()
+	if d, ok := p.(*driver); ok {
+		q := registration(name)
+		header, opts := q.encode()
+		if lost := d.number("cycles %d %x %x", n, header, q.body); lost != 0 || opts != "-" {
+			e.Errorf("after %d cycles of %s the client has %d descriptors more than before", n, name, lost)
+		}
+		return
+	}
+	for range n {
+		fd := p.open()
+		e.expect(0, p, fd, registration(name))
+		p.close(fd)
 	}
 }
 

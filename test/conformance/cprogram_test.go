@@ -149,13 +149,25 @@ func (d *driver) close(fd int) {
 	}
 }
 
-func (d *driver) control(fd int, q *request) unix.Errno {
-	d.e.Helper()
-	header := make([]byte, 8, abi.HeaderSize)
+// encode writes the header, with null pointers, and the options as the driver reads them.
+func (q *request) encode() (header []byte, opts string) {
+	header = make([]byte, 8, abi.HeaderSize)
 	binary.LittleEndian.PutUint16(header, q.version)
 	binary.LittleEndian.PutUint16(header[2:], q.typ)
 	binary.LittleEndian.PutUint32(header[4:], q.reserved)
 	header = append(header, q.name[:]...)
+	var all []string
+	for _, o := range q.options {
+		all = append(all, fmt.Sprintf("%d/%d/%d/%x", o.typ, o.size, o.next, o.body))
+	}
+	if all == nil {
+		return header, "-"
+	}
+	return header, strings.Join(all, ",")
+}
+
+func (d *driver) control(fd int, q *request) unix.Errno {
+	d.e.Helper()
 	body := "-"
 	switch {
 	case q.wild:
@@ -163,14 +175,7 @@ func (d *driver) control(fd int, q *request) unix.Errno {
 	case q.body != nil:
 		body = hex.EncodeToString(q.body)
 	}
-	opts := "-"
-	for i, o := range q.options {
-		opts = strings.TrimPrefix(opts, "-")
-		opts += fmt.Sprintf("%d/%d/%d/%x", o.typ, o.size, o.next, o.body)
-		if i+1 < len(q.options) {
-			opts += ","
-		}
-	}
+	header, opts := q.encode()
 	errno, words := d.do("ctrl %d %x %s %s", fd, header, body, opts)
 	back := d.unhex(words[0])
 	if string(back[:8]) != string(header[:8]) || words[1] != "1" {

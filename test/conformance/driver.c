@@ -9,6 +9,7 @@
  * netmapd, only what a program for the kernel module knows.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -598,6 +599,46 @@ static void do_echo(void)
 	printf("0 %ld\n", count);
 }
 
+/* How many descriptors this process has. */
+static long open_files(void)
+{
+	long n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* cycles COUNT HEADER BODY: opens, registers, maps, syncs, unmaps and closes; says how many descriptors were lost. */
+static void do_cycles(void)
+{
+	long count = number(), before = 0;
+	struct nmreq_header h0 = {0}, h;
+	struct nmreq_register r0 = {0}, r;
+	unhex(word(), (unsigned char *)&h0, sizeof(h0));
+	unhex(word(), (unsigned char *)&r0, sizeof(r0));
+	for (long i = 0; i < count; i++) {
+		int fd = open("/dev/netmap", O_RDWR);
+		void *p;
+		h = h0;
+		r = r0;
+		h.nr_body = (uint64_t)(uintptr_t)&r;
+		if (fd < 0 || ioctl(fd, NIOCCTRL, &h) < 0) {
+			printf("%d %ld\n", errno, i);
+			return;
+		}
+		p = mmap(NULL, r.nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED || ioctl(fd, NIOCTXSYNC, NULL) < 0 || munmap(p, r.nr_memsize) < 0 || close(fd) < 0) {
+			printf("%d %ld\n", errno, i);
+			return;
+		}
+		if (i == 0)
+			before = open_files();
+	}
+	printf("0 %ld\n", open_files() - before);
+}
+
 #define SHOW(type, field) printf(" " #type "." #field "=%zu", offsetof(struct type, field))
 #define SIZE(type) printf(" " #type "=%zu", sizeof(struct type))
 #define VALUE(name) printf(" " #name "=%lu", (unsigned long)(uint32_t)(name))
@@ -654,7 +695,7 @@ static const struct {
 	{"select", do_select},	 {"timer", do_timer},	{"pair", do_pair},     {"write", do_write},	{"listen", do_listen},
 	{"recvfd", do_recvfd},	 {"sendfd", do_sendfd}, {"forked", do_forked}, {"threads", do_threads}, {"feed", do_feed},
 	{"drain", do_drain},	 {"echo", do_echo},	{"relay", do_relay},	{"mix", do_mix},
-	{"layout", do_layout},
+	{"cycles", do_cycles},	{"layout", do_layout},
 };
 
 static void serve(const char *name)
