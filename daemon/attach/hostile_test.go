@@ -101,9 +101,9 @@ func TestNothingLiesOpen(t *testing.T) {
 	must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
 	end := os.NewFile(uintptr(pipe[0]), "pipe")
 	defer end.Close() //nolint:errcheck // a test's
-	c, fd := b.dial(t), lingering(t)
-	b.mu.Lock() // the server cannot get to it
-	_, _, err := c.WriteMsgUnix([]byte{1}, unix.UnixRights(fd, pipe[1]), nil)
+	fd := lingering(t)
+	b.mu.Lock() // before the server knows the connection, so that it cannot get to the message
+	_, _, err := b.dial(t).WriteMsgUnix([]byte{1}, unix.UnixRights(fd, pipe[1]), nil)
 	must(t, errors.Join(err, unix.Close(fd), unix.Close(pipe[1])))
 	b.mu.Unlock()
 	got := make(chan error, 1)
