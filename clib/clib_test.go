@@ -87,7 +87,7 @@ func startDaemon(t *testing.T) (dir string, cmd *exec.Cmd) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	cmd = exec.Command(netmapd, "--runtime-dir", dir)
+	cmd = exec.Command(netmapd, "--runtime-dir", dir, "--dpdk-hugepages=never")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

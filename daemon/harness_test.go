@@ -95,7 +95,7 @@ func tempDir(t *testing.T) string {
 func launch(t *testing.T, dir, yaml string) *process {
 	t.Helper()
 	p := &process{t: t, dir: dir, ended: make(chan struct{})}
-	args := []string{"--runtime-dir", dir}
+	args := []string{"--runtime-dir", dir, "--dpdk-hugepages=never"} // others may reserve some for a moment
 	if yaml != "" {
 		args = append(args, "--config", writeConfig(t, yaml))
 	}

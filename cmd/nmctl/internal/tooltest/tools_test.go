@@ -70,7 +70,7 @@ func newBed(t *testing.T) *bed {
 	dir, err := os.MkdirTemp("", "nmt") // t.TempDir is too long for a socket
 	must(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	b := &bed{t: t, ctx: ctx, dir: dir, cmd: exec.Command(daemonPath, "--runtime-dir", dir)}
+	b := &bed{t: t, ctx: ctx, dir: dir, cmd: exec.Command(daemonPath, "--runtime-dir", dir, "--dpdk-hugepages=never")}
 	log := &buffer{}
 	b.cmd.Stdout, b.cmd.Stderr = log, log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
