@@ -164,6 +164,13 @@ func (e *env) held() string {
 }
 
 func cls06(e *env) {
+	e.waitFor("what tests before left to go", func() error {
+		r, err := e.daemon.stats.GetStats(e.limited(), &pb.GetStatsRequest{})
+		if n := r.GetSnapshot().GetSessions(); n > 0 {
+			return fmt.Errorf("%d sessions are left", n)
+		}
+		return err
+	})
 	p := e.program()
 	ifname, _ := e.veth()
 	sw := e.vale()

@@ -23,7 +23,7 @@ var ctlChecks = []check{
 	tests("CTL-11", "a request that succeeds leaves the pointers, version and reserved field as they were", cHalf, ctl11),
 	tests("CTL-12", "sync ioctls on an unregistered descriptor: ENXIO", both, ctl12),
 	tests("CTL-13", "a name of 64 bytes without terminator has 63 characters", both, ctl13),
-	tests("CTL-14", "the numbers of the ioctls", cHalf, ctl14),
+	tests("CTL-14", "the numbers of the ioctls, which are compared modulo 2^32", cHalf, ctl14),
 }
 
 // allTypes are requests of every type, well-formed, for a port that does not exist.
@@ -107,6 +107,11 @@ func ctl07(e *env) {
 		if q.body != nil {
 			q.body, q.wild = nil, true
 			e.expect(unix.EFAULT, p, fd, q)
+		}
+	}
+	for _, num := range []uint32{abi.NIOCCTRL, abi.NIOCREGIF, abi.NIOCGINFO, abi.NIOCCONFIG} {
+		if errno, _ := p.(*driver).do("ioctl %d %d !", fd, num); errno != unix.EFAULT {
+			e.Errorf("ioctl %#x with an argument that leads nowhere gives %s, want EFAULT", num, errnoName(errno))
 		}
 	}
 }
@@ -195,4 +200,7 @@ func ctl14(e *env) {
 			e.Errorf("%s is %s, want %d", name, l[name], want)
 		}
 	}
+	// Programs that keep the number in an int pass it with its sign extended.
+	p := e.program()
+	e.old(0, p, p.open(), abi.NIOCGINFO|0xffffffff<<32, legacy(e.vale()+":a", nil))
 }

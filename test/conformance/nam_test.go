@@ -154,6 +154,7 @@ func nam27(e *env) {
 	e.refused(unix.ENOMEM, p, "vale"+strings.Repeat("x", 12)+":a") // the colon is the 17th
 	e.expect(unix.ENXIO, p, fd, newRequest(abi.ReqPortHdrGet, "vale.0:a", abi.PortHdr{}))
 	e.refused(unix.ENOMEM, p, "vale.0:a")
+	e.refused(unix.ENXIO, p, "valid0") // an interface, not a switch: NC C.5 recommends so
 }
 
 func nam28(e *env) {

@@ -123,6 +123,12 @@ func pol07(e *env) {
 		a.polls(unix.POLLIN, unix.POLLIN)
 		a.rx[0].wants("after a poll", 0, 0, 2)
 	}
+	if e.half == cHalf { // the synonyms are reported as they were asked for
+		const rdnorm, wrnorm = 0x40, 0x100
+		a.polls(rdnorm, rdnorm)
+		a.polls(unix.POLLIN|rdnorm|unix.POLLPRI, unix.POLLIN|rdnorm)
+		a.polls(unix.POLLOUT|wrnorm|rdnorm, unix.POLLOUT|wrnorm|rdnorm)
+	}
 	a.rx[0].receives(flood(1), flood(2))
 }
 

@@ -135,9 +135,7 @@ func reg16(e *env) {
 
 func reg17(e *env) {
 	p, q, name := e.program(), e.program(), e.vale()+":a"
-	e.openPort(p, name) // keeps the port, without its rings
-	e.openPort(p, name, flags(abi.FlagRxRingsOnly|abi.FlagTxRingsOnly)).close()
-	name = e.vale() + ":a"
+	e.openPort(p, name, flags(abi.FlagRxRingsOnly|abi.FlagTxRingsOnly)) // keeps the port, not its rings
 	e.openPort(p, name, exclusive).close()
 	e.waitFor("the port to be free", func() error {
 		fd := q.open()
