@@ -135,11 +135,12 @@ static void on_alarm(int sig) { (void)sig; }
 static void interrupted(void)
 {
 	struct sigaction sa = {.sa_handler = on_alarm};
-	struct itimerval it = {.it_value.tv_usec = 20000};
+	struct itimerval it = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
 
 	CHECK(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
 	struct pollfd p = {.fd = b.fd, .events = POLLIN};
 	CHECK(poll(&p, 1, -1) == -1 && errno == EINTR);
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
 }
 
 /* Two threads wait for the same descriptor: a message for one must not be the other's loss. */
