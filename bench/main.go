@@ -42,6 +42,8 @@ type options struct {
 	out    string
 	list   bool
 	server string
+
+	patience time.Duration
 }
 
 func parse() (o options, err error) {
@@ -52,14 +54,18 @@ func parse() (o options, err error) {
 	flag.StringVar(&only, "rows", os.Getenv("ROWS"), "only rows whose name this regular expression finds")
 	flag.StringVar(&o.out, "out", "bench/results", "folder for the JSON and SVG files")
 	flag.StringVar(&o.server, "netmapd", "", "a netmapd to measure; default: one is built")
+	flag.DurationVar(&o.patience, "patience", 0, "time to wait in all for other programs to leave the CPUs alone (default 5m, quick 40s)")
 	flag.BoolVar(&o.list, "list", false, "print the names of the rows and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; there are flags only, see -help", flag.Arg(0))
 	}
-	rounds, dur := 7, time.Second
+	rounds, dur, patience := 7, time.Second, 5*time.Minute
 	if o.quick {
-		rounds, dur = 3, 400*time.Millisecond
+		rounds, dur, patience = 3, 400*time.Millisecond, 40*time.Second
+	}
+	if o.patience <= 0 {
+		o.patience = patience
 	}
 	if o.rounds <= 0 {
 		o.rounds = rounds
@@ -120,12 +126,13 @@ type harness struct {
 	dir     string
 	netmapd string // the program
 	cpu     cpus
-	procs   []*proc // running
 	undo    []func()
+
+	patience time.Duration // left, to wait for others
 }
 
 func newHarness(ctx context.Context, o options) (h *harness, err error) {
-	h = &harness{ctx: ctx, o: o, netmapd: o.server}
+	h = &harness{ctx: ctx, o: o, netmapd: o.server, patience: o.patience}
 	if h.cpu, err = layout(); err != nil {
 		return nil, err
 	}

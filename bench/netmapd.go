@@ -41,7 +41,8 @@ func (h *harness) daemon(s daemonSpec) (*daemon, error) {
 		mode = "poll"
 	}
 	file := filepath.Join(dir, "netmapd.yaml")
-	text := fmt.Sprintf("version: 1\nlcores:\n  - {cpu: %d, mode: %s}\n%s", h.cpu.lcore, mode, s.config)
+	// Without hugepages, so that it does not matter who else has taken them; the default of a machine without any.
+	text := fmt.Sprintf("version: 1\ndpdk: {hugepages: never}\nlcores:\n  - {cpu: %d, mode: %s}\n%s", h.cpu.lcore, mode, s.config)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -71,6 +71,7 @@ func (c *column) measure(h *harness) {
 		if c.absent != "" || h.ctx.Err() != nil {
 			break
 		}
+		h.calm()
 		s, err := c.subject.measure(h)
 		h.cleanup()
 		if a := (*absent)(nil); errors.As(err, &a) {
