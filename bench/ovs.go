@@ -192,7 +192,7 @@ func (o *ovs) generator(size int) (*proc, error) {
 			break
 		}
 		if time.Now().After(limit) {
-			return nil, fmt.Errorf("Open vSwitch did not connect to both ports:\n%s\n%s\n%s", out, o.vswitchd.tail(), p.tail())
+			return nil, fmt.Errorf("the switch of Open vSwitch did not connect to both ports:\n%s\n%s\n%s", out, o.vswitchd.tail(), p.tail())
 		}
 		if err := o.wait(50 * time.Millisecond); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -36,7 +37,7 @@ func rolePackets(s *roleSpec) (sample, error) {
 	before, start, sent := received(s.Count), time.Now(), 0
 	for !stopped.Load() {
 		n, err := b.send(fd)
-		if err != nil && err != unix.ENOBUFS && err != unix.EAGAIN {
+		if err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EAGAIN) {
 			return nil, fmt.Errorf("sendmmsg on %s: %w", s.Ports[0], err)
 		}
 		sent += n

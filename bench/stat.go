@@ -36,14 +36,6 @@ func summarize(values []float64) summary {
 	return summary{median(values), quantile(values, 0.25), quantile(values, 0.75), quantile(values, 0), quantile(values, 1), len(values)}
 }
 
-// spread is how far the middle half of the readings lies apart, as a part of the median.
-func (s summary) spread() float64 {
-	if s.Median == 0 {
-		return 0
-	}
-	return (s.High - s.Low) / math.Abs(s.Median)
-}
-
 // fit finds a and b of y = a + b*x with the least squares of the errors.
 func fit(x, y []float64) (a, b float64) {
 	var n, sx, sy, sxx, sxy float64
