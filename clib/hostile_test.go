@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,12 +98,12 @@ func (l *liar) answer(msg []byte) (answer []byte, fds []int) {
 		if err != nil {
 			return nil, nil
 		}
-		body, fds = append(abi.Encode(abi.Encode(nil, q), l.spoil(abi.Encode(nil, bind))), tail...), l.fds[:]
+		body, fds = append(abi.Encode(abi.Encode(nil, q), l.spoil(abi.Encode(nil, bind))), tail...), slices.Clone(l.fds[:])
 	case wire.TypeLegacy:
 		body = abi.Encode(abi.Encode(nil, wire.Legacy{Bound: 1}), l.spoil(abi.Encode(nil, bind)))
-		body, fds = abi.Encode(abi.Encode(body, reg), abi.Legacy{}), l.fds[:]
+		body, fds = abi.Encode(abi.Encode(body, reg), abi.Legacy{}), slices.Clone(l.fds[:])
 	default:
-		body, fds = abi.Encode(abi.Encode(nil, bind), reg), l.fds[:]
+		body, fds = abi.Encode(abi.Encode(nil, bind), reg), slices.Clone(l.fds[:])
 	}
 	if l.rnd.IntN(8) == 0 {
 		body = body[:l.rnd.IntN(len(body)+1)]

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -106,10 +107,17 @@ func (d *Desc) Close() error {
 	return nil
 }
 
+// closeTime is how long Close waits for the daemon to let go of the port; where
+// somebody else holds the descriptor too, it does not.
+const closeTime = 20 * time.Millisecond
+
 // release undoes what bindTo did, as far as it came.
 func (d *Desc) release() error {
-	var errs []error
+	// First of all the descriptor: the daemon hangs up when it has let go of the
+	// port, and who opens it again after Close shall find it free.
+	errs := []error{d.conn.Close()}
 	if d.wake != nil {
+		d.wake.awaitHangup(closeTime)
 		d.session.dismiss(d.wake)
 		d.wake.close()
 	}
@@ -119,7 +127,6 @@ func (d *Desc) release() error {
 	if d.region != nil {
 		errs = append(errs, d.region.release())
 	}
-	errs = append(errs, d.conn.Close())
 	d.session.release()
 	return errors.Join(errs...)
 }

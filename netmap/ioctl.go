@@ -27,8 +27,11 @@ const (
 // not are still synced.
 func (d *Desc) TxSync() error {
 	out, err := d.syncAll("txsync", d.tx)
-	if err == nil && d.awaitTaken() {
-		_, err = d.syncAll("txsync", d.tx)
+	if err == nil {
+		d.awaitTaken()
+		if !d.allFresh() { // the daemon took slots after the sync looked
+			_, err = d.syncAll("txsync", d.tx)
+		}
 	}
 	if err == nil && out&stopped != 0 {
 		err = d.goneError("txsync")
@@ -66,18 +69,27 @@ func (d *Desc) kick() {
 	d.session.kick()
 }
 
+func (d *Desc) allFresh() bool {
+	for _, r := range d.tx {
+		if !r.fresh() {
+			return false
+		}
+	}
+	return true
+}
+
 // awaitTaken waits until the daemon has taken what was published on all TX
-// rings, and reports whether it had to.
-func (d *Desc) awaitTaken() (waited bool) {
+// rings.
+func (d *Desc) awaitTaken() {
 	if d.allTaken() {
-		return false
+		return
 	}
 	start := time.Now()
 	if d.maySpin() {
 		for time.Since(start) < spinTime {
 			for range spinLooks {
 				if d.allTaken() {
-					return true
+					return
 				}
 			}
 		}
@@ -90,11 +102,11 @@ func (d *Desc) awaitTaken() (waited bool) {
 			}
 		}
 		if d.allTaken() { // armed first, then looked: no message is missed
-			return true
+			return
 		}
 		d.waits.Add(1)
 		if err := d.wake.wait(context.Background(), deadline, gen); err != nil {
-			return true
+			return
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (r *Ring) sync() (out outcome) {
 		// 5. A bad ring is put back to its last good state.
 		out = bad
 		head = r.reinit(state, rhead, hwcur, hwtail)
-		cur = head
+		cur, tail = head, hwtail // as it wrote them
 		b.PublishClient(head, cur)
 		if b.DaemonSleeps() {
 			out |= kick
@@ -157,6 +157,13 @@ func (r *Ring) stamp() {
 	_ = syscall.Gettimeofday(&tv)
 	atomic.StoreInt64(&r.ring.RingHeader.TsSec, tv.Sec)
 	atomic.StoreInt64(&r.ring.RingHeader.TsUsec, tv.Usec)
+}
+
+// fresh reports whether the program was shown all that the daemon has given.
+func (r *Ring) fresh() bool {
+	_, _, rtail := r.blk.Library()
+	_, hwtail := r.blk.LoadDaemon()
+	return hwtail == rtail
 }
 
 // taken reports whether the daemon has taken all that was published. A ring

@@ -134,6 +134,15 @@ func (w *wake) takeTurn(ctx context.Context, deadline time.Time) error {
 	}
 }
 
+// awaitHangup waits until the daemon has closed its end.
+func (w *wake) awaitHangup(limit time.Duration) {
+	for deadline := time.Now().Add(limit); !w.dead.Load(); {
+		if err := w.wait(context.Background(), deadline, w.generation()); err != nil {
+			return
+		}
+	}
+}
+
 // hangup ends all waits, now and later: the daemon is gone.
 func (w *wake) hangup() {
 	w.dead.Store(true)
