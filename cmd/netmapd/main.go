@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -74,7 +75,9 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 		return exitFailure
 	}
 	err = d.Run(ctx)
-	stop() // a second signal ends a stop that takes too long
+	// A second signal ends a stop that takes too long; not at once, since shells and
+	// wrappers send one signal to a process and to its group.
+	time.AfterFunc(time.Second, stop)
 	if err != nil {
 		log.Error("netmapd stops", "err", err)
 	} else {
