@@ -54,7 +54,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&only, "rows", os.Getenv("ROWS"), "only rows whose name this regular expression finds")
 	flag.StringVar(&o.out, "out", "bench/results", "folder for the JSON and SVG files")
 	flag.StringVar(&o.server, "netmapd", "", "a netmapd to measure; default: one is built")
-	flag.DurationVar(&o.patience, "patience", 0, "time to wait in all for other programs to leave the CPUs alone (default 5m, quick 40s)")
+	flag.DurationVar(&o.patience, "patience", 0, "time to wait in all for other programs to leave the CPUs alone (default 5m, quick 20s)")
 	flag.BoolVar(&o.list, "list", false, "print the names of the rows and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -62,7 +62,7 @@ func parse() (o options, err error) {
 	}
 	rounds, dur, patience := 7, time.Second, 5*time.Minute
 	if o.quick {
-		rounds, dur, patience = 3, 400*time.Millisecond, 40*time.Second
+		rounds, dur, patience = 3, 400*time.Millisecond, 20*time.Second
 	}
 	if o.patience <= 0 {
 		o.patience = patience

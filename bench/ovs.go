@@ -22,7 +22,7 @@ const (
 	ovsSchema  = "/usr/share/openvswitch/vswitch.ovsschema"
 	ovsPorts   = 2
 	ovsMemory  = 512 // MiB
-	ovsInQueue = 256 // frames under way for each direction
+	ovsInQueue = 256 // frames under way for each direction; the queues hold more, so that none gets lost
 )
 
 // ovs is a running switch.
@@ -175,7 +175,7 @@ func (o *ovs) generator(size int) (*proc, error) {
 		"--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry", "--file-prefix", fmt.Sprintf("nmbench%d", os.Getpid()),
 	}
 	for i, mac := range macs {
-		argv = append(argv, "--vdev", fmt.Sprintf("net_virtio_user%d,path=%s,server=1,mac=%s", i, o.path(fmt.Sprintf("vh%d", i)), mac))
+		argv = append(argv, "--vdev", fmt.Sprintf("net_virtio_user%d,path=%s,server=1,mac=%s,queue_size=1024", i, o.path(fmt.Sprintf("vh%d", i)), mac))
 	}
 	argv = append(argv, "--", "-i", "--forward-mode=io", "--nb-cores=1", "--total-num-mbufs=16384", "--record-core-cycles",
 		"--burst="+strconv.Itoa(ovsInQueue), "--txpkts="+strconv.Itoa(size), "--eth-peer=0,"+macs[1], "--eth-peer=1,"+macs[0])

@@ -132,19 +132,23 @@ func (p *proc) prompt(h *harness) error {
 func (p *proc) forwarded(h *harness, secs float64) (sample, error) {
 	sums, packets := false, 0.0
 	l, err := p.until(h.ctx, "statistics", 10*time.Second, func(l string) bool {
-		sums = sums || strings.Contains(l, "Accumulated forward statistics")
-		if m := testpmdTotal.FindStringSubmatch(l); sums && m != nil && packets == 0 {
+		if strings.Contains(l, "Accumulated forward statistics") {
+			sums = true
+			return false
+		}
+		if m := testpmdTotal.FindStringSubmatch(l); sums && m != nil {
 			packets, _ = strconv.ParseFloat(m[1], 64)
 		}
-		return testpmdCycles.MatchString(l)
+		// Without packets the line with the cycles does not come.
+		return testpmdCycles.MatchString(l) || sums && packets == 0 && strings.Contains(l, "++++")
 	})
 	if err != nil {
 		return nil, err
 	}
-	cycles, _ := strconv.ParseFloat(testpmdCycles.FindStringSubmatch(l)[1], 64)
 	if packets == 0 {
 		return nil, fmt.Errorf("testpmd forwarded nothing:\n%s", p.tail())
 	}
+	cycles, _ := strconv.ParseFloat(testpmdCycles.FindStringSubmatch(l)[1], 64)
 	return sample{"cycles": cycles, "mpps": packets / secs / 1e6, "core": perCore(cycles)}, nil
 }
 
