@@ -185,11 +185,11 @@ func cls06(e *env) {
 	e.isGone(sw + ":a")
 	before, own := e.held(), openFiles(e)
 	e.cycles(p, times(10_000, 2000), sw+":b")
-	e.cycles(p, times(1000, 10), ifname)
+	e.cycles(p, times(300, 10), ifname)
 	for i := range times(1000, 100) {
 		cycle(i, sw+":a")
 	}
-	for i := range times(500, 5) {
+	for i := range times(100, 5) {
 		cycle(i, ifname)
 		e.isGone(ifname)
 	}

@@ -37,8 +37,8 @@ var namChecks = []check{
 	tests("NAM-22", "conf with a key twice, without value, or empty: EINVAL", goHalf, nam22),
 	tests("NAM-23", "conf:rings=4,tx-rings=2 is 2 TX and 4 RX rings", goHalf, nam23),
 	tests("NAM-24", "share=PORT: the same region after opening", goHalf, nam24),
-	waits("NAM-25", "the old library opens foo: null, errno 0", cLibrary),
-	waits("NAM-26", "the old library opens a name of the new grammar: null, EINVAL", cLibrary),
+	tests("NAM-25", "the old library opens foo: null, errno 0", goHalf, nam25),
+	tests("NAM-26", "the old library opens a name of the new grammar: null, EINVAL", goHalf, nam26),
 	tests("NAM-27", "a switch port of 15 characters: success; of 16: ENOMEM to create, ENXIO to look up", both, nam27),
 	tests("NAM-28", "a core name with a brace first or last: EINVAL", both, nam28),
 	waits("NAM-29", "the new library's first and last RX ring of a TX-only open: an empty range", cLibrary),
@@ -122,6 +122,23 @@ func nam23(e *env) {
 	if err != nil || s.Conf != (name.Conf{TxRings: 2, RxRings: 4}) {
 		e.Errorf("got %+v, %v", s.Conf, err)
 	}
+}
+
+// misnamedInOld wants the old grammar to refuse a name.
+func (e *env) misnamedInOld(spec string, want unix.Errno) {
+	e.Helper()
+	got, err := name.ParseLegacy(spec)
+	var bad *name.Error
+	if !errors.As(err, &bad) || bad.Errno(true) != want || !reflect.DeepEqual(got, name.Spec{}) {
+		e.Errorf("ParseLegacy(%q) gives %+v and %v, want nothing and errno %d", spec, got, err, want)
+	}
+}
+
+func nam25(e *env) { e.misnamedInOld("foo", 0) }
+
+func nam26(e *env) {
+	e.misnamedInOld("netmap:eth0^3", unix.EINVAL)
+	e.misnamedInOld("netmap:p{x", unix.EINVAL)
 }
 
 // client opens a port with package netmap alone.
