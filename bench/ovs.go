@@ -159,8 +159,12 @@ func (h *harness) hugepages(mb int) error {
 		return nil
 	}
 	set := func(n int) { _ = os.WriteFile(file, []byte(strconv.Itoa(n)), 0) }
-	set(total + need - free)
-	h.later(func() { set(total) })
+	more := need - free
+	set(total + more)
+	h.later(func() { // others may have changed the number meanwhile
+		now, _ := strconv.Atoi(field("/proc/meminfo", "HugePages_Total"))
+		set(max(0, now-more))
+	})
 	if free, _ = strconv.Atoi(field("/proc/meminfo", "HugePages_Free")); free < need {
 		return missing("Open vSwitch needs %d hugepages, %d can be had", need, free)
 	}
