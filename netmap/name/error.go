@@ -20,6 +20,8 @@ const (
 	BadSwitchPort
 	// BadInterface: a name that no interface of the host can have.
 	BadInterface
+	// NotOurs: not the name of a netmap port at all, to the old grammar (NC C.4).
+	NotOurs
 )
 
 // Error says what is wrong with a name and where.
@@ -37,8 +39,11 @@ func (e *Error) Error() string {
 // Errno is what a netmap program is told. A switch port that cannot exist is
 // "no such port" (ENXIO) to a look-up and "no room" (ENOMEM) to a request that
 // would create it, hence the argument (NC C.5, E.5); it matters for no other kind.
+// Only NotOurs is 0, which the old library gives to let others try.
 func (e *Error) Errno(create bool) syscall.Errno {
 	switch {
+	case e.Kind == NotOurs:
+		return 0
 	case e.Kind == NotEnabled:
 		return syscall.EOPNOTSUPP
 	case e.Kind == BadSwitchPort && create:

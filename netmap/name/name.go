@@ -1,6 +1,7 @@
 // Package name holds the one grammar of port names: what a program writes
-// ([Parse], the new library's grammar, NC C.2 and C.3) and what the core does
-// with the name that is left of it ([ParseCore], NC C.5).
+// ([Parse], the new library's grammar, NC C.2 and C.3; [ParseLegacy], the old
+// one's, NC C.4) and what the core does with the name that is left of it
+// ([ParseCore], NC C.5).
 //
 //	portspec = "netmap:" port | "vale" identifier ":" port    the prefix
 //	           [ "^" [ring] | "*" | "-" ring ]                which rings
@@ -8,6 +9,8 @@
 //	           { "@" option [ "=" value | ":" key=value,… ] } share, conf, extmem, offset
 //
 // The package is pure: it looks at no interface, no switch and no region.
+// testdata/names.txt holds what both grammars make of names, for parsers in
+// other languages to replay.
 //
 // Where it is stricter than the reference library, it is so for input that the
 // library misreads silently: numbers in options must be numbers (there "conf:rings=x"
@@ -50,7 +53,7 @@ var flagLetters = [...]flagLetter{
 type Spec struct {
 	Name   string // what the core receives: "eth0", "p{in", "vale0:1" (NC C.1)
 	Mode   uint32 // abi.ModeAllNIC unless a ring selector says otherwise
-	RingID uint16 // for abi.ModeOneNIC and abi.ModeOneSW, else 0
+	RingID uint16 // for abi.ModeOneNIC and abi.ModeOneSW and, from ParseLegacy, a pipe's number; else 0
 	Flags  uint64 // abi.Flag… bits
 	MemID  uint16 // memory id asked for, 0 for "choose for me"
 	Conf   Conf   // ring and slot counts asked for
@@ -84,8 +87,9 @@ type Offset struct {
 	Bits    uint32 // width of the offset field, 0 for all of it
 }
 
-// String renders the specification so that it parses to the same Spec. Flag
-// bits without a letter and modes without a selector are left out.
+// String renders the specification so that it parses to the same Spec, or for
+// a pipe of the old grammar to the same port. Flag bits without a letter and
+// modes without a selector are left out.
 func (s Spec) String() string {
 	var b strings.Builder
 	if !isSwitchPort(s.Name) {
@@ -101,6 +105,10 @@ func (s Spec) String() string {
 		fmt.Fprintf(&b, "-%d", s.RingID)
 	case abi.ModeOneSW:
 		fmt.Fprintf(&b, "^%d", s.RingID)
+	case abi.ModePipeMaster:
+		fmt.Fprintf(&b, "{%d", s.RingID)
+	case abi.ModePipeSlave:
+		fmt.Fprintf(&b, "}%d", s.RingID)
 	}
 	var letters []byte
 	for _, f := range flagLetters {

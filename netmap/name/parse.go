@@ -103,7 +103,7 @@ func (sc *scanner) port(s *Spec) error {
 				return nil // options from here on
 			}
 			sc.pos++
-			err = sc.memID(s)
+			err = sc.memID(s, `a memory id or an option after "@"`)
 		default:
 			err = sc.fail(`expected "/" and flags, "@" or the end, found %s`, sc.found())
 		}
@@ -219,9 +219,9 @@ func (sc *scanner) flags(s *Spec) error {
 	return nil
 }
 
-func (sc *scanner) memID(s *Spec) error {
+func (sc *scanner) memID(s *Spec, what string) error {
 	start := sc.pos
-	n, err := sc.number(`a memory id or an option after "@"`, 1<<16-1)
+	n, err := sc.number(what, 1<<16-1)
 	if err != nil {
 		return err
 	}
