@@ -30,6 +30,11 @@ import (
 	"github.com/netmapd/netmapd/shm"
 )
 
+// ErrHugepages says that DPDK did not start with hugepages, which the
+// configuration leaves open. They were free a moment before, or so it seemed. DPDK
+// can be started once in a process, so it takes another one to do without.
+var ErrHugepages = errors.New("DPDK cannot use the hugepages")
+
 // tendInterval is how often the registry tidies up.
 const tendInterval = 5 * time.Second
 
@@ -204,6 +209,9 @@ func (d *Daemon) startEAL(cpu int) error {
 		dpdkLog.Log(context.Background(), l, line)
 	})
 	if err := eal.Start(d.ealArgs); err != nil {
+		if opt.Huge == eal.HugeAuto && eal.UsesHuge(d.ealArgs) {
+			err = fmt.Errorf("%w: %w", ErrHugepages, err)
+		}
 		return fmt.Errorf("start DPDK: %w", err)
 	}
 	d.onStop(func() {

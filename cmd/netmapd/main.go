@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -66,7 +67,16 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 	log := newLogger(cfg.Log, stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
+	var cpus unix.CPUSet // before Start keeps threads off some
+	if err := unix.SchedGetaffinity(0, &cpus); err != nil {
+		log.Error("netmapd does not start", "err", err)
+		return exitFailure
+	}
 	d, err := daemon.Start(cfg, log)
+	if errors.Is(err, daemon.ErrHugepages) {
+		log.Warn("netmapd starts again without hugepages", "err", err)
+		err = errors.Join(err, again(&cpus, "--dpdk-hugepages=never"))
+	}
 	if err != nil {
 		log.Error("netmapd does not start", "err", err)
 		if _, ok := errors.AsType[*config.Error](err); ok { // this machine cannot do what it says
@@ -88,6 +98,16 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 		return exitFailure
 	}
 	return exitOK
+}
+
+// again replaces this process by a new netmapd with one more flag, the last of
+// which holds. It returns only when that fails.
+func again(cpus *unix.CPUSet, flag string) error {
+	runtime.LockOSThread() // the thread that the new one inherits its CPUs from
+	if err := unix.SchedSetaffinity(0, cpus); err != nil {
+		return err
+	}
+	return unix.Exec("/proc/self/exe", append(os.Args, flag), os.Environ())
 }
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {

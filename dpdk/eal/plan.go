@@ -68,6 +68,9 @@ func PlanArgs(f Facts, o Options) (args, notes []string) {
 	return p.Args(), notes
 }
 
+// UsesHuge tells whether arguments that PlanArgs made have EAL use hugepages.
+func UsesHuge(args []string) bool { return !slices.Contains(args, "--no-huge") }
+
 // MakePlan is the deciding half of PlanArgs.
 func MakePlan(f Facts, o Options) (Plan, []string) {
 	p := Plan{
