@@ -56,6 +56,7 @@ type Daemon struct {
 	attach  *attach.Server
 	control *control.Server
 
+	ready  bool       // everything is up
 	failed chan error // a server ended by itself
 	undo   []func()   // in the order of starting
 }
@@ -92,6 +93,7 @@ func Start(cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
 	if err := d.serve(); err != nil {
 		return nil, err
 	}
+	d.ready = true
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // nothing to do when systemd is not there
 	return d, nil
 }
@@ -116,7 +118,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // Stop takes everything down, last started first.
 func (d *Daemon) Stop() {
-	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	if d.ready { // else this is a start that failed, which netmapd may try again
+		_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	}
 	for i := len(d.undo) - 1; i >= 0; i-- {
 		d.undo[i]()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -276,4 +277,39 @@ func TestConfiguredInterface(t *testing.T) {
 	if now := host.State(t, "nmcfg"); now != before {
 		t.Errorf("the interface is now %s, was %s", now, before)
 	}
+}
+
+// The machine says that there are hugepages and there are none: they went to
+// somebody else between the look and the start. Auto does without.
+func TestHugepagesThatAreGone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root only: it takes a mount namespace to pretend that there are hugepages")
+	}
+	fake := tempDir(t)
+	pages := filepath.Join(fake, "hugepages-2048kB")
+	must(t, os.Mkdir(pages, 0o755))
+	for _, name := range []string{"nr_hugepages", "free_hugepages", "resv_hugepages", "surplus_hugepages"} {
+		value := "100000\n"
+		if name != "nr_hugepages" && name != "free_hugepages" {
+			value = "0\n"
+		}
+		must(t, os.WriteFile(filepath.Join(pages, name), []byte(value), 0o644))
+	}
+	dir := tempDir(t)
+	// More memory than other tests may have reserved pages for just now.
+	cmd := exec.Command("unshare", "-m", "sh", "-c",
+		`mount --bind "$1" /sys/kernel/mm/hugepages && exec "$2" --runtime-dir "$3" --dpdk-memory-mb 2000`, "sh", fake, netmapd, dir)
+	if err := exec.Command("unshare", "-m", "true").Run(); err != nil {
+		t.Skipf("no mount namespaces here: %v", err)
+	}
+	p := launchCommand(t, dir, cmd)
+	if got := p.told(); got != "READY=1" {
+		t.Errorf("netmapd tells systemd %q, want READY=1", got)
+	}
+	if log := p.out.String(); !strings.Contains(log, "starts again without hugepages") {
+		t.Errorf("the log does not say that it started again: %s", log)
+	}
+	p.passes()
+	p.signal(unix.SIGTERM)
+	p.exits(0)
 }

@@ -94,16 +94,20 @@ func tempDir(t *testing.T) string {
 // launch starts netmapd with a configuration file, "" for none, and returns at once.
 func launch(t *testing.T, dir, yaml string) *process {
 	t.Helper()
-	p := &process{t: t, dir: dir, ended: make(chan struct{})}
 	args := []string{"--runtime-dir", dir, "--dpdk-hugepages=never"} // others may reserve some for a moment
 	if yaml != "" {
 		args = append(args, "--config", writeConfig(t, yaml))
 	}
+	return launchCommand(t, dir, exec.Command(netmapd, args...))
+}
+
+func launchCommand(t *testing.T, dir string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, dir: dir, cmd: cmd, ended: make(chan struct{})}
 	notify := filepath.Join(tempDir(t), "notify")
 	var err error
 	p.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
 	must(t, err)
-	p.cmd = exec.Command(netmapd, args...)
 	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	must(t, p.cmd.Start())
