@@ -1,0 +1,31 @@
+/*
+ * driver.h: what the parts of the driver share (driver.c).
+ */
+#ifndef CONFORMANCE_DRIVER_H
+#define CONFORMANCE_DRIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <net/netmap.h>
+
+/* The next word of the command, and as a number. */
+char *word(void);
+long number(void);
+
+/* unhex turns text into at most max bytes and returns how many. */
+size_t unhex(const char *text, unsigned char *to, size_t max);
+
+/* mapped is an address in a mapping, by the number that mmap answered. */
+void *mapped(long map, long offset);
+
+/* Commands of traffic.c. */
+void do_threads(void);
+void do_feed(void);
+void do_drain(void);
+void do_relay(void);
+void do_mix(void);
+void do_echo(void);
+void do_cycles(void);
+
+#endif
