@@ -153,6 +153,18 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// Module parameters, with a daemon of their own: what is set is for all its clients.
+func TestParams(t *testing.T) {
+	program := compile(t, "params")
+	dir, _ := startDaemon(t)
+	if out, err := under(t, dir, program).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := under(t, t.TempDir(), program, "absent").CombinedOutput(); err != nil {
+		t.Errorf("without a daemon: %v\n%s", err, out)
+	}
+}
+
 // nmctl run finds the library beside it, and passes arguments and exit status on.
 func TestNmctlRun(t *testing.T) {
 	program := compile(t, "traffic")

@@ -19,6 +19,7 @@
 //	options    the option list of a request; control: all requests
 //	poll       the poll family; select, epoll on top of the same phases
 //	iface      interface ioctls for names the kernel does not know
+//	param      module parameters
 //	process    load, fork, exec; preload, waits: the wrapped functions
 //
 // What a program opened is a socket connected to the daemon, so the kernel keeps
@@ -27,6 +28,12 @@
 // itself lies at high numbers, closes on exec, and is out of the program's reach.
 //
 // # Limits
+//
+// Module parameters, the files under /sys/module/netmap/parameters, are served for
+// open, fopen and access; stat, freopen and a listing of the directory find nothing.
+// What a program writes takes effect, and what is wrong with it is reported, when
+// it closes the descriptor or a duplicate of it, or exits; not if it ends by _exit or
+// a signal. Root and the daemon's user may write.
 //
 // What happens below the C library is not seen: programs that make system calls
 // themselves, statically linked ones, set-user-ID ones. A process made by a bare

@@ -19,6 +19,7 @@ var types = map[string]reflect.Type{
 	"wire.Option":        reflect.TypeFor[wire.Option](),
 	"wire.Legacy":        reflect.TypeFor[wire.Legacy](),
 	"wire.Iface":         reflect.TypeFor[wire.Iface](),
+	"wire.Param":         reflect.TypeFor[wire.Param](),
 	"wire.Join":          reflect.TypeFor[wire.Join](),
 	"wire.Bind":          reflect.TypeFor[wire.Bind](),
 	"abi.Slot":           reflect.TypeFor[abi.Slot](),
@@ -31,7 +32,8 @@ var types = map[string]reflect.Type{
 var constants = map[string]uint64{
 	"Magic": wire.Magic, "Version": wire.Version, "MaxMessage": wire.MaxMessage, "MaxFDs": wire.MaxFDs,
 	"TypeSession": wire.TypeSession, "TypeControl": wire.TypeControl, "TypeJoin": wire.TypeJoin,
-	"TypeLegacy": wire.TypeLegacy, "TypeIface": wire.TypeIface, "Answer": wire.Answer,
+	"TypeLegacy": wire.TypeLegacy, "TypeIface": wire.TypeIface, "TypeParam": wire.TypeParam,
+	"ParamGet": wire.ParamGet, "ParamSet": wire.ParamSet, "Answer": wire.Answer,
 	"FDRegion": wire.FDRegion, "FDSync": wire.FDSync, "FDWake": wire.FDWake, "BindFDs": wire.BindFDs,
 	"NIOCGINFO": abi.NIOCGINFO, "NIOCREGIF": abi.NIOCREGIF, "NIOCTXSYNC": abi.NIOCTXSYNC,
 	"NIOCRXSYNC": abi.NIOCRXSYNC, "NIOCCONFIG": abi.NIOCCONFIG, "NIOCCTRL": abi.NIOCCTRL,

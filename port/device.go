@@ -68,7 +68,11 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 	default:
 		return nil, refuse(op, s.Name, unix.EINVAL, "driver %q is not auto, af_xdp or af_packet", s.Driver)
 	}
-	d.driver, d.bufSize = string(d.choices[0]), int(g.cfg.Global.BufSize)
+	geo, err := g.globalGeometry()
+	if err != nil {
+		return nil, refuseFor(op, s.Name, err)
+	}
+	d.driver, d.bufSize = string(d.choices[0]), int(geo.Buf.Size)
 	if err := d.fits(ifi); err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
@@ -99,7 +103,7 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	}
 	slots := uint32(d.slots)
 	if slots == 0 {
-		slots = 1024
+		slots = g.params.defaultSlots()
 	}
 	p, err := g.newPort(s.Name, kind, region, shape{d.queues, d.queues, slots, slots})
 	if err != nil {

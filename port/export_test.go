@@ -12,3 +12,31 @@ func (g *Registry) SwitchParts(swName, portName string, l *lcore.Lcore) (*vale.P
 	defer g.mu.Unlock()
 	return g.switches[swName].pollers[l], g.ports[portName].vp
 }
+
+// limitProbe is a source that looks how much it may give.
+type limitProbe int
+
+func (p *limitProbe) Next(b *vale.Batch) int {
+	*p = limitProbe(b.Limit())
+	return 0
+}
+
+func (*limitProbe) Done(*vale.Batch) {}
+
+// NewSwitchBatch makes a switch and says how many slots it takes at a time.
+func (g *Registry) NewSwitchBatch() (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.newSwitch("vale-probe", true)
+	delete(g.switches, s.name) // never polled by an lcore
+	p, err := s.Attach("probe", nil)
+	if err != nil {
+		return 0, err
+	}
+	var probe limitProbe
+	pl := s.NewPoller()
+	defer s.ClosePoller(pl)
+	pl.Add(p, 0, &probe)
+	pl.Poll()
+	return int(probe), nil
+}

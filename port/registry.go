@@ -41,6 +41,7 @@ type Config struct {
 // lcore it changes by commands to that lcore.
 type Registry struct {
 	cfg    Config
+	params params
 	log    *slog.Logger
 	lcores []*lcore.Lcore
 
@@ -66,7 +67,7 @@ type Registry struct {
 // NewRegistry makes an empty registry over running lcores (at least one).
 func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry {
 	return &Registry{
-		cfg: cfg, log: log, lcores: lcores,
+		cfg: cfg, params: newParams(cfg.Global), log: log, lcores: lcores,
 		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
 		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{}, extra: map[int]uint32{},
 		sweep: map[uint16]map[uint32]bool{}, untidy: map[uint16]bool{},
@@ -131,7 +132,7 @@ func (g *Registry) pick() *lcore.Lcore {
 
 // privateRegion makes the region of one VALE port.
 func (g *Registry) privateRegion(who Caller, name string, s shm.PortShape) (*shm.Region, error) {
-	geo, err := s.Params().Plan()
+	geo, err := s.AtLeast(g.params.private()).Plan()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", unix.ENOMEM, err)
 	}
@@ -160,15 +161,36 @@ func (g *Registry) freeMemID() uint16 {
 }
 
 // globalRegion is the region that NIC-like ports share, made when first used.
+// Without a port in it, it is made again if the parameters have changed (NC A.11).
 func (g *Registry) globalRegion() (*shm.Region, error) {
-	if r := g.regions[abi.MemIDGlobal]; r != nil {
-		return r, nil
-	}
-	geo, err := g.cfg.Global.Plan()
+	geo, err := g.globalGeometry()
 	if err != nil {
-		return nil, fmt.Errorf("global region: %w: %w", unix.EINVAL, err)
+		return nil, err
 	}
-	return g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global"}, geo)
+	old := g.regions[abi.MemIDGlobal]
+	if old != nil && old.Geometry() == geo {
+		return old, nil
+	}
+	r, err := g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global"}, geo)
+	if err == nil && old != nil {
+		delete(g.sweep, old.ID())
+		delete(g.untidy, old.ID())
+		_ = old.Close() // the lcores were quiesced before its last port left it
+	}
+	return r, err
+}
+
+// globalGeometry is that of the global region while ports live in it, and
+// otherwise what the parameters make of the next one.
+func (g *Registry) globalGeometry() (shm.Geometry, error) {
+	if r := g.regions[abi.MemIDGlobal]; r != nil && r.Users() > 0 {
+		return r.Geometry(), nil
+	}
+	geo, err := g.params.global().Plan()
+	if err != nil {
+		return geo, fmt.Errorf("global region: %w: %w", unix.EINVAL, err)
+	}
+	return geo, nil
 }
 
 func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, error) {

@@ -30,7 +30,7 @@ type valeSwitch struct {
 }
 
 func (g *Registry) newSwitch(swName string, ephemeral bool) *valeSwitch {
-	opt := vale.Options{Wanted: g.wantTending}
+	opt := vale.Options{Wanted: g.wantTending, Batch: int(g.params.get("bridge_batch"))}
 	if !ephemeral {
 		opt.Age = addressAge
 	}

@@ -109,9 +109,11 @@ const ValePipes = 2
 
 // Params sizes a private region for the port by the formulas of NC A.10. A
 // shape that no pool can hold is found out by Plan.
-func (s PortShape) Params() Params {
+func (s PortShape) Params() Params { return s.AtLeast(PrivateParams()) }
+
+// AtLeast is Params with other minimums, netmap's priv_ parameters.
+func (s PortShape) AtLeast(m Params) Params {
 	t, r, p := s.TxRings+1, s.RxRings+1, s.Pipes
-	m := PrivateParams()
 	m.IfSize = max(m.IfSize, abi.IfHeaderSize+8*(t+r))
 	m.IfNum = max(m.IfNum, 2+4*p)
 	m.RingSize = max(m.RingSize, (abi.RingHeaderSize+abi.SlotSize*max(s.TxSlots, s.RxSlots)+abi.RingAlign-1)&^(abi.RingAlign-1))

@@ -163,6 +163,13 @@ func (r *Region) Retain() {
 	r.mu.Unlock()
 }
 
+// Users counts the ports that live in the region.
+func (r *Region) Users() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.users
+}
+
 // Release notes that a port left. When it was the last one the allocators are
 // reset and the pages returned (NC A.11), and it reports true.
 func (r *Region) Release() (last bool) {

@@ -21,6 +21,10 @@ void nmd_libc_init(void)
 	FIND(open64);
 	FIND(openat);
 	FIND(openat64);
+	FIND(access);
+	FIND(fopen);
+	FIND(fopen64);
+	FIND(fclose);
 	FIND(ioctl);
 	FIND(mmap);
 	FIND(close);

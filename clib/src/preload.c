@@ -16,6 +16,7 @@
 #include "epoll.h"
 #include "iface.h"
 #include "libc.h"
+#include "param.h"
 #include "process.h"
 
 static int fail(int err)
@@ -71,6 +72,8 @@ static mode_t mode_arg(int flags, va_list ap)
 		va_list ap;                                          \
 		if (is_device(path))                                 \
 			return open_device(flags);                   \
+		if (nmd_param_path(path))                            \
+			return nmd_param_open(path, flags);          \
 		va_start(ap, flags);                                 \
 		mode_t mode = mode_arg(flags, ap);                   \
 		va_end(ap);                                          \
@@ -81,6 +84,8 @@ static mode_t mode_arg(int flags, va_list ap)
 	{                                                            \
 		if (is_device(path))                                 \
 			return open_device(flags);                   \
+		if (nmd_param_path(path))                            \
+			return nmd_param_open(path, flags);          \
 		return fresh(REAL(name)(path, flags));               \
 	}
 
@@ -90,6 +95,8 @@ static mode_t mode_arg(int flags, va_list ap)
 		va_list ap;                                          \
 		if (is_device(path))                                 \
 			return open_device(flags);                   \
+		if (nmd_param_path(path))                            \
+			return nmd_param_open(path, flags);          \
 		va_start(ap, flags);                                 \
 		mode_t mode = mode_arg(flags, ap);                   \
 		va_end(ap);                                          \
@@ -100,6 +107,8 @@ static mode_t mode_arg(int flags, va_list ap)
 	{                                                            \
 		if (is_device(path))                                 \
 			return open_device(flags);                   \
+		if (nmd_param_path(path))                            \
+			return nmd_param_open(path, flags);          \
 		return fresh(REAL(name)(dir, path, flags));          \
 	}
 
@@ -176,12 +185,21 @@ EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t
 
 /* --- close --- */
 
+/* close_param closes what may be a module parameter; that is when the value takes effect. */
+static int close_param(int fd)
+{
+	int err = nmd_borrowed() || fd < 0 ? 0 : nmd_param_closing((unsigned)fd, (unsigned)fd);
+	int r = REAL(close)(fd);
+
+	return r == 0 ? result(err) : r;
+}
+
 EXPORT int close(int fd)
 {
 	nmd_entry e = nmd_fd_get(fd);
 
 	if (__builtin_expect(e == 0, 1))
-		return REAL(close)(fd);
+		return nmd_param_any() ? close_param(fd) : REAL(close)(fd);
 	if (nmd_fd_kind(e) == NMD_FD_INTERNAL)
 		return fail(EBADF); /* not the program's: to it there is nothing here */
 	if (nmd_borrowed())
@@ -200,6 +218,8 @@ static int close_part(unsigned first, unsigned last, int flags)
 {
 	if (first > last)
 		return 0;
+	if (nmd_param_any() && !nmd_borrowed())
+		nmd_param_closing(first, last);
 	for (unsigned fd = first; fd <= last && fd < NMD_FD_MAX; fd++) {
 		if (!atomic_load(&nmd_fd_chunks[fd / NMD_FD_CHUNK]))
 			fd |= NMD_FD_CHUNK - 1;
@@ -239,6 +259,8 @@ EXPORT void closefrom(int first)
 /* duplicated: to is a new duplicate of from, made over whatever to was before. */
 static int duplicated(int from, int to)
 {
+	if (nmd_param_any() && to >= 0 && from != to && !nmd_borrowed())
+		nmd_param_duplicated(to);
 	if (to < 0 || from == to || (nmd_fd_get(from) | nmd_fd_get(to)) == 0 || nmd_borrowed())
 		return to;
 	int err = errno;

@@ -8,6 +8,7 @@
 #include "bind.h"
 #include "epoll.h"
 #include "libc.h"
+#include "param.h"
 
 static pid_t owner;
 
@@ -29,9 +30,10 @@ static void in_child(void)
 	nmd_internal_forget();
 	nmd_session_forked();
 	nmd_desc_forked();
+	nmd_param_forked();
 }
 
-/* inherited finds netmap descriptors that came through exec: one look at each descriptor. */
+/* inherited finds netmap descriptors and module parameters that came through exec: one look at each descriptor. */
 static void inherited(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -43,6 +45,7 @@ static void inherited(void)
 		if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
 			continue;
 		int fd = atoi(e->d_name);
+		nmd_param_recognise(fd);
 		struct nmd_desc *d = fd > STDERR_FILENO && fd != dirfd(dir) ? nmd_desc_recognise(fd) : NULL;
 		if (d)
 			nmd_desc_put(d);

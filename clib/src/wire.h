@@ -16,6 +16,7 @@ enum {
 	NMD_TYPE_JOIN = 3,
 	NMD_TYPE_LEGACY = 5,
 	NMD_TYPE_IFACE = 6,
+	NMD_TYPE_PARAM = 7,
 	NMD_ANSWER = 0x8000,
 };
 
@@ -67,6 +68,16 @@ struct nmd_iface {
 	uint32_t tx_slots;
 	uint32_t rx_slots;
 	uint32_t pad;
+};
+
+enum { NMD_PARAM_GET = 1, NMD_PARAM_SET = 2 };
+
+struct nmd_param {
+	uint64_t token;
+	uint32_t op;
+	uint32_t writable; /* answers */
+	char name[32];
+	char value[64];
 };
 
 struct nmd_join {

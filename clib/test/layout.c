@@ -46,6 +46,12 @@ int main(void)
 	AT(nmd_iface, rx_rings, "wire.Iface.RxRings");
 	AT(nmd_iface, tx_slots, "wire.Iface.TxSlots");
 	AT(nmd_iface, rx_slots, "wire.Iface.RxSlots");
+	SIZE(nmd_param, "wire.Param");
+	AT(nmd_param, token, "wire.Param.Token");
+	AT(nmd_param, op, "wire.Param.Op");
+	AT(nmd_param, writable, "wire.Param.Writable");
+	AT(nmd_param, name, "wire.Param.Name");
+	AT(nmd_param, value, "wire.Param.Value");
 	SIZE(nmd_join, "wire.Join");
 	AT(nmd_join, token, "wire.Join.Token");
 	SIZE(nmd_bind, "wire.Bind");
@@ -105,6 +111,9 @@ int main(void)
 	CONST(NMD_TYPE_JOIN, "TypeJoin");
 	CONST(NMD_TYPE_LEGACY, "TypeLegacy");
 	CONST(NMD_TYPE_IFACE, "TypeIface");
+	CONST(NMD_TYPE_PARAM, "TypeParam");
+	CONST(NMD_PARAM_GET, "ParamGet");
+	CONST(NMD_PARAM_SET, "ParamSet");
 	CONST(NMD_ANSWER, "Answer");
 	CONST(NMD_FD_REGION, "FDRegion");
 	CONST(NMD_FD_SYNC, "FDSync");

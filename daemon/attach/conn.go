@@ -114,6 +114,8 @@ func (c *conn) handle(m message) (result, error) {
 		return c.legacy(ctx, m.rest)
 	case wire.TypeIface:
 		return c.iface(ctx, m.rest)
+	case wire.TypeParam:
+		return c.param(m.rest)
 	}
 	return result{}, fmt.Errorf("%w: no request has type %d", wire.ErrMalformed, m.header.Type)
 }

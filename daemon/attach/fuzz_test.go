@@ -44,6 +44,8 @@ func seeds(token uint64) (all [][]byte) {
 		wire.Append(nil, wire.TypeLegacy, 0, wire.Legacy{Token: token, Ioctl: abi.NIOCGINFO}, make([]byte, abi.LegacyRequestSize)),
 		wire.Append(nil, wire.TypeLegacy, 0, wire.Legacy{Token: token, Ioctl: abi.NIOCCONFIG}, make([]byte, abi.LegacyConfigSize)),
 		wire.Append(nil, wire.TypeIface, 0, wire.Iface{Token: token}, nil),
+		wire.Append(nil, wire.TypeParam, 0, wire.Param{Token: token, Op: wire.ParamGet}, nil),
+		wire.Append(nil, wire.TypeParam, 0, wire.Param{Token: token, Op: wire.ParamList}, nil),
 	)
 	return append(all, bytes.Fields([]byte("x NMD1 NMD1\x01\x00\x01\x00"))...)
 }

@@ -54,6 +54,7 @@ const (
 	TypeRedeem  = 4 // bind this descriptor as a ticket of the gRPC API says
 	TypeLegacy  = 5 // a request of netmap's old interface (NC B.2)
 	TypeIface   = 6 // what is known of the interface behind a port name
+	TypeParam   = 7 // read and write netmap's module parameters (NC A.10, E.14)
 	Answer      = 0x8000
 )
 
@@ -132,6 +133,29 @@ type Iface struct {
 	RxSlots uint32
 	_       uint32
 }
+
+// Param is the body of TypeParam and of its answer: what programs find under
+// /sys/module/netmap/parameters. The answer to ParamGet and ParamSet has the value
+// in force as decimal text, and says whether this client may set it; that to
+// ParamList has as tail one line for each parameter, "NAME VALUE". ENOENT for
+// a name there is not, EACCES for one that this client may not set, EINVAL for
+// text that is no number of its range.
+type Param struct {
+	Token    uint64
+	Op       uint32 // ParamGet, ...
+	Writable uint32 // answers: 1 if this client may set it
+	Name     [ParamNameSize]byte
+	Value    [ParamValueSize]byte // ParamSet: with or without a newline
+}
+
+// What a Param asks for, and the sizes of its texts, zeros at their ends included.
+const (
+	ParamGet       = 1
+	ParamSet       = 2
+	ParamList      = 3
+	ParamNameSize  = 32
+	ParamValueSize = 64
+)
 
 // Join is the body of TypeJoin. The answer is a Bind and, as tail, the REGISTER
 // body that the descriptor was bound with.

@@ -29,6 +29,7 @@ func TestLayouts(t *testing.T) {
 			"Token": 0, "Name": 8, "MAC": 72, "Up": 78, "MTU": 80, "Index": 84,
 			"TxRings": 88, "RxRings": 90, "TxSlots": 92, "RxSlots": 96,
 		}},
+		{Param{}, 112, fields{"Token": 0, "Op": 8, "Writable": 12, "Name": 16, "Value": 48}},
 		{Join{}, 8, fields{"Token": 0}},
 		{Redeem{}, 24, fields{"Token": 0, "Ticket": 8}},
 		{Bind{}, 144, fields{
@@ -60,7 +61,8 @@ func TestLayouts(t *testing.T) {
 	for what, n := range map[string][2]int{
 		"HeaderSize": {HeaderSize, 16}, "OptionSize": {OptionSize, 16}, "MaxMessage": {MaxMessage, 8192}, "MaxFDs": {MaxFDs, 4},
 		"TypeSession": {TypeSession, 1}, "TypeControl": {TypeControl, 2}, "TypeJoin": {TypeJoin, 3}, "TypeRedeem": {TypeRedeem, 4},
-		"TypeLegacy": {TypeLegacy, 5}, "TypeIface": {TypeIface, 6}, "Answer": {Answer, 0x8000},
+		"TypeLegacy": {TypeLegacy, 5}, "TypeIface": {TypeIface, 6}, "TypeParam": {TypeParam, 7},
+		"ParamGet": {ParamGet, 1}, "ParamSet": {ParamSet, 2}, "ParamList": {ParamList, 3}, "Answer": {Answer, 0x8000},
 		"FDRegion": {FDRegion, 0}, "FDSync": {FDSync, 1}, "FDWake": {FDWake, 2}, "BindFDs": {BindFDs, 3}, "Version": {Version, 1},
 	} {
 		if n[0] != n[1] {
@@ -129,7 +131,7 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("NMD1"))
-	for _, body := range []any{nil, SessionAnswer{ID: 1}, Control{Token: 1, ReqType: 1}, Join{}, Redeem{}, Bind{}, Legacy{}, Iface{}} {
+	for _, body := range []any{nil, SessionAnswer{ID: 1}, Control{Token: 1, ReqType: 1}, Join{}, Redeem{}, Bind{}, Legacy{}, Iface{}, Param{}} {
 		f.Add(Append(nil, TypeSession, 0, body, nil))
 		f.Add(Append(nil, TypeControl|Answer, 16, body, []byte("text for people")))
 		f.Add(Append(nil, TypeJoin, 0, body, nil)[:8])
@@ -148,7 +150,7 @@ func FuzzParse(f *testing.F) {
 		if again := Append(nil, h.Type, h.Errno, nil, rest); !bytes.Equal(again, msg) {
 			t.Errorf("%x parsed and built again is %x", msg, again)
 		}
-		for _, body := range []any{&SessionAnswer{}, &Control{}, &Join{}, &Redeem{}, &Bind{}, &Legacy{}, &Iface{}, &Option{}} {
+		for _, body := range []any{&SessionAnswer{}, &Control{}, &Join{}, &Redeem{}, &Bind{}, &Legacy{}, &Iface{}, &Param{}, &Option{}} {
 			tail, err := Take(rest, body)
 			n := binary.Size(body)
 			if (err == nil) != (len(rest) >= n) || err == nil && len(tail) != len(rest)-n {
