@@ -52,12 +52,25 @@ func Current(tb testing.TB) *NS {
 	return &NS{h}
 }
 
-// onThread runs fn on a thread that ends afterwards, with whatever fn did to it.
+// onThread runs fn on a thread of its own, which fn may move to another namespace.
+//
+// The thread goes back to where it was and lives on: one that ended would take along the processes that were started
+// on it with a parent-death signal.
 func onThread(fn func() error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
-		done <- fn()
+		runtime.LockOSThread()
+		home, err := netns.Get()
+		if err != nil {
+			done <- fmt.Errorf("open the current network namespace: %w", err)
+			return
+		}
+		defer home.Close() //nolint:errcheck // only read
+		err = fn()
+		if back := netns.Set(home); back == nil {
+			runtime.UnlockOSThread() // otherwise it ends after all
+		}
+		done <- err
 	}()
 	return <-done
 }
