@@ -32,8 +32,8 @@
 // Module parameters, the files under /sys/module/netmap/parameters, are served for
 // open, fopen and access; stat, freopen and a listing of the directory find nothing.
 // What a program writes takes effect, and what is wrong with it is reported, when
-// it closes the descriptor or a duplicate of it, or exits; not if it ends by _exit or
-// a signal. Root and the daemon's user may write.
+// it closes the descriptor or a duplicate of it, or exits; not if a signal ends it.
+// Root and the daemon's user may write.
 //
 // What happens below the C library is not seen: programs that make system calls
 // themselves, statically linked ones, set-user-ID ones. A process made by a bare

@@ -102,6 +102,14 @@ func (l *liar) answer(msg []byte) (answer []byte, fds []int) {
 	case wire.TypeLegacy:
 		body = abi.Encode(abi.Encode(nil, wire.Legacy{Bound: 1}), l.spoil(abi.Encode(nil, bind)))
 		body, fds = abi.Encode(abi.Encode(body, reg), abi.Legacy{}), slices.Clone(l.fds[:])
+	case wire.TypeParam:
+		q := wire.Param{Writable: 1}
+		copy(q.Value[:], "100")
+		if l.rnd.IntN(4) == 0 {
+			copy(q.Name[:], strings.Repeat("n", len(q.Name)))
+			copy(q.Value[:], strings.Repeat("1\n", len(q.Value)))
+		}
+		body = l.spoil(abi.Encode(nil, q))
 	default:
 		body, fds = abi.Encode(abi.Encode(nil, bind), reg), slices.Clone(l.fds[:])
 	}

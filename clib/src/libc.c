@@ -21,6 +21,7 @@ void nmd_libc_init(void)
 	FIND(open64);
 	FIND(openat);
 	FIND(openat64);
+	FIND(_exit);
 	FIND(access);
 	FIND(fopen);
 	FIND(fopen64);

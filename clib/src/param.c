@@ -31,12 +31,13 @@ struct param {
 
 static struct param table[MAX_OPEN];
 
-/* ask sends a request about q->name; q becomes the answer. 0 or an errno. */
+/* ask sends a request about q->name, and takes value and writable from the answer: 0 or an errno. */
 static int ask(uint32_t op, struct nmd_param *q)
 {
 	char path[NMD_PATH_MAX];
 	struct nmd_session *s;
 	struct nmd_answer a;
+	struct nmd_param got;
 
 	if (nmd_socket_path(path) || nmd_session_get(path, &s))
 		return ENOENT; /* no daemon, no module */
@@ -45,11 +46,14 @@ static int ask(uint32_t op, struct nmd_param *q)
 	const struct iovec part = {q, sizeof *q};
 	int err = nmd_request(atomic_load(&s->conn), NMD_TYPE_PARAM, &part, 1, 0, &a);
 	if (!err) {
-		if (a.len == sizeof *q)
-			memcpy(q, a.body, sizeof *q);
-		else
+		if (a.len == sizeof got) {
+			memcpy(&got, a.body, sizeof got);
+			memcpy(q->value, got.value, sizeof got.value);
+			q->value[sizeof q->value - 1] = 0;
+			q->writable = got.writable;
+		} else {
 			err = EIO;
-		q->value[sizeof q->value - 1] = 0;
+		}
 		nmd_answer_done(&a);
 	}
 	nmd_session_put(s);
@@ -256,6 +260,18 @@ __attribute__((destructor)) static void leave(void)
 	fflush(NULL);
 	nmd_param_closing(0, ~0u);
 }
+
+/* Shells leave so when they have run a part of a script for its output. */
+static _Noreturn void leave_now(int status)
+{
+	if (nmd_param_any() && !nmd_borrowed())
+		nmd_param_closing(0, ~0u);
+	REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+EXPORT void _exit(int status) { leave_now(status); }
+EXPORT void _Exit(int status) { leave_now(status); }
 
 EXPORT int access(const char *path, int mode)
 {
