@@ -22,6 +22,19 @@ test: ## everything that CI runs
 bench: ## speed beside that of others, into bench/results; QUICK=1 takes under 3 minutes, ROWS=regexp selects
 	scripts/bench
 
+# The library but for what takes the C library's place, which is the fuzzer's too, and for what fuzz/world.c plays.
+FUZZ_SRC = $(filter-out %/preload.c %/waits.c %/usermem.c,$(wildcard clib/src/*.c))
+FUZZ_FLAGS = -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+fuzz: ## every fuzz target for FUZZTIME seconds (60): those of Go, and the library's with libFuzzer
+	scripts/fuzz
+
+fuzz-targets: # needs clang with libFuzzer
+	@mkdir -p $(BIN)
+	set -e; for target in answers options; do \
+		clang $(FUZZ_FLAGS) -Wl,--wrap=nmd_connect -o $(BIN)/fuzz-$$target clib/fuzz/$$target.c clib/fuzz/world.c $(FUZZ_SRC) -pthread -ldl; \
+	done
+
 soak: ## the conformance tests with every count of packets and cycles that the contract names
 	NETMAPD_SOAK=1 go test -count=1 -timeout 60m ./test/conformance
 
@@ -44,4 +57,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib demo test bench soak lint fmt generate generate-check clean help
+.PHONY: build clib demo test bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

@@ -151,7 +151,7 @@ static int check_answer(struct nmd_answer *a, ssize_t n, uint16_t type, int want
 	a->len = (size_t)n - sizeof h;
 	if (h.err) {
 		explain(a, h.err);
-		return h.err <= 4095 ? (int)h.err : EIO;
+		return h.err <= NMD_ERRNO_MAX ? (int)h.err : EIO;
 	}
 	return a->nfds == want_fds || a->nfds == 0 ? 0 : EIO;
 }

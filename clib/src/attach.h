@@ -14,8 +14,10 @@
 
 #include "wire.h"
 
-/* sun_path of unix(7). */
-enum { NMD_PATH_MAX = 108 };
+enum {
+	NMD_PATH_MAX = 108,   /* sun_path of unix(7) */
+	NMD_ERRNO_MAX = 4095, /* the largest errno there can be */
+};
 
 /* An answer of the daemon, its form checked. What nobody took of fds, nmd_answer_done closes. */
 struct nmd_answer {

@@ -100,7 +100,7 @@ static bool sensible(const struct nmd_bind *b)
 	       (b->end_tx == b->first_tx || b->tx_slots >= NMD_MIN_SLOTS) &&
 	       (b->end_rx == b->first_rx || b->rx_slots >= NMD_MIN_SLOTS) && b->tx_slots <= NMD_MAX_SLOTS &&
 	       b->rx_slots <= NMD_MAX_SLOTS && b->if_offset % 8 == 0 &&
-	       b->if_offset <= b->region_size - sizeof(struct nmd_if) &&
+	       b->region_size >= sizeof(struct nmd_if) && b->if_offset <= b->region_size - sizeof(struct nmd_if) &&
 	       (tx + rx) * sizeof(int64_t) <= b->region_size - b->if_offset - sizeof(struct nmd_if);
 }
 
@@ -156,7 +156,8 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 	struct stat st;
 	uint64_t rings = (uint64_t)b->tx_rings + b->host_tx_rings + b->rx_rings + b->host_rx_rings;
 
-	if (a->nfds != NMD_BIND_FDS || !sensible(b))
+	/* Bound is bound: other threads use what a second answer would replace. */
+	if (atomic_load(&d->bound) || a->nfds != NMD_BIND_FDS || !sensible(b))
 		return EIO;
 	d->bind = *b;
 	d->no_tx_poll = b->flags & NMD_FLAG_NO_TX_POLL;

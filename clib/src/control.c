@@ -47,6 +47,8 @@ static int take_answer(struct nmd_desc *d, struct request *q, struct nmd_answer 
 		return EIO;
 	memcpy(&c, p, sizeof c);
 	p += sizeof c;
+	if (c.err > NMD_ERRNO_MAX)
+		return EIO;
 	if (!c.err && q->h.reqtype == NMD_REQ_REGISTER)
 		bind = sizeof b;
 	if ((size_t)(end - p) < bind + q->body_len + q->opts.wire_len)
