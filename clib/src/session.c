@@ -55,18 +55,43 @@ static struct nmd_session *find(const char *path)
 	return NULL;
 }
 
+/* unlisted takes a session without users off the list when its daemon is gone, under nmd_lock; the caller frees it. */
+static bool unlisted(struct nmd_session *s)
+{
+	if (s->refs != 0 || !atomic_load(&s->dead))
+		return false;
+	for (struct nmd_session **p = &sessions; *p; p = &(*p)->next) {
+		if (*p == s) {
+			*p = s->next;
+			break;
+		}
+	}
+	return true;
+}
+
+static void dispose(struct nmd_session *s)
+{
+	nmd_internal_close(&s->conn);
+	nmd_internal_close(&s->kick);
+	free(s);
+}
+
 int nmd_session_get(const char *path, struct nmd_session **out)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&making);
 	pthread_mutex_lock(&nmd_lock);
-	struct nmd_session *s = find(path);
-	if (s && !nmd_session_alive(s))
+	struct nmd_session *s = find(path), *gone = NULL;
+	if (s && !nmd_session_alive(s)) {
+		gone = unlisted(s) ? s : NULL;
 		s = NULL;
+	}
 	if (s)
 		s->refs++;
 	pthread_mutex_unlock(&nmd_lock);
+	if (gone)
+		dispose(gone);
 	if (!s && !(err = new_session(path, &s))) {
 		pthread_mutex_lock(&nmd_lock);
 		s->refs = 1;
@@ -83,19 +108,11 @@ int nmd_session_get(const char *path, struct nmd_session **out)
 void nmd_session_put(struct nmd_session *s)
 {
 	pthread_mutex_lock(&nmd_lock);
-	bool last = --s->refs == 0 && atomic_load(&s->dead);
-	for (struct nmd_session **p = &sessions; last && *p; p = &(*p)->next) {
-		if (*p == s) {
-			*p = s->next;
-			break;
-		}
-	}
+	s->refs--;
+	bool last = unlisted(s);
 	pthread_mutex_unlock(&nmd_lock);
-	if (last) {
-		nmd_internal_close(&s->conn);
-		nmd_internal_close(&s->kick);
-		free(s);
-	}
+	if (last)
+		dispose(s);
 }
 
 void nmd_session_kick(struct nmd_session *s)
