@@ -16,7 +16,6 @@ type queuePair struct {
 	rx, tx   *kring
 	receive  *vale.Link
 	transmit *vale.Link
-	arm      *vale.TxSource
 }
 
 func newDeviceUnit(p *port) *deviceUnit {
@@ -24,7 +23,7 @@ func newDeviceUnit(p *port) *deviceUnit {
 	for i := range p.dev.rx {
 		src := vale.NewTxSource(p.tx[i].Ring)
 		u.queues = append(u.queues, queuePair{
-			rx: p.rx[i], tx: p.tx[i], arm: src,
+			rx: p.rx[i], tx: p.tx[i],
 			receive:  vale.NewLink(p.dev.rx[i], vale.NewRxSink(p.rx[i].Ring), true, &p.dev.books),
 			transmit: vale.NewLink(src, p.dev.tx[i], false, &p.dev.books),
 		})

@@ -244,14 +244,19 @@ func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {
 	return nil
 }
 
+// takeAll decodes a body that nothing may follow; what names the request.
+func takeAll(rest []byte, body any, what string) error {
+	tail, err := wire.Take(rest, body)
+	if err == nil && len(tail) != 0 {
+		err = fmt.Errorf("%w: %d bytes after the body of a %s", wire.ErrMalformed, len(tail), what)
+	}
+	return err
+}
+
 func (c *conn) join(ctx context.Context, rest []byte) (result, error) {
 	var q wire.Join
-	tail, err := wire.Take(rest, &q)
-	if err != nil {
+	if err := takeAll(rest, &q, "join"); err != nil {
 		return result{}, err
-	}
-	if len(tail) != 0 {
-		return result{}, fmt.Errorf("%w: %d bytes after the body of a join", wire.ErrMalformed, len(tail))
 	}
 	sess, err := c.srv.session(q.Token)
 	if err != nil {
@@ -265,12 +270,8 @@ func (c *conn) join(ctx context.Context, rest []byte) (result, error) {
 
 func (c *conn) redeem(ctx context.Context, rest []byte) (result, error) {
 	var q wire.Redeem
-	tail, err := wire.Take(rest, &q)
-	if err != nil {
+	if err := takeAll(rest, &q, "redeem"); err != nil {
 		return result{}, err
-	}
-	if len(tail) != 0 {
-		return result{}, fmt.Errorf("%w: %d bytes after the body of a redeem", wire.ErrMalformed, len(tail))
 	}
 	sess, err := c.asDescriptor(q.Token)
 	if err != nil {

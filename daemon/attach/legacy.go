@@ -119,12 +119,8 @@ func (c *conn) legacyRequest(ctx context.Context, ioctl uint32, nr *abi.Legacy) 
 // iface answers what programs ask about an interface.
 func (c *conn) iface(ctx context.Context, rest []byte) (result, error) {
 	var q wire.Iface
-	tail, err := wire.Take(rest, &q)
-	if err != nil {
+	if err := takeAll(rest, &q, "query of an interface"); err != nil {
 		return result{}, err
-	}
-	if len(tail) != 0 {
-		return result{}, fmt.Errorf("%w: %d bytes after the body", wire.ErrMalformed, len(tail))
 	}
 	if _, err := c.srv.session(q.Token); err != nil {
 		return result{}, err

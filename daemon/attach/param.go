@@ -12,12 +12,8 @@ import (
 // param serves netmap's module parameters.
 func (c *conn) param(rest []byte) (result, error) {
 	var q wire.Param
-	tail, err := wire.Take(rest, &q)
-	if err != nil {
+	if err := takeAll(rest, &q, "parameter request"); err != nil {
 		return result{}, err
-	}
-	if len(tail) != 0 {
-		return result{}, fmt.Errorf("%w: %d bytes after the body", wire.ErrMalformed, len(tail))
 	}
 	if _, err := c.srv.session(q.Token); err != nil {
 		return result{}, err
