@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,19 +121,26 @@ func TestExactAccounting(t *testing.T) {
 }
 
 // Two silent clients cost next to nothing, and a frame still arrives.
+//
+// The kernel charges CPU time by the tick: on a machine whose CPUs are taken away for a while it charges all of that
+// while to who ran last. So one span proves nothing; what an idle daemon does costs in every one of them.
 func TestIdle(t *testing.T) {
 	d := startDaemon(t)
 	a, b := d.open(t, "vale0:a"), d.open(t, "vale0:b")
 	time.Sleep(time.Second) // what the start left to do
-	cpu, start := d.cpuTime(t), time.Now()
-	if cpu == 0 {
+	if d.cpuTime(t) == 0 {
 		t.Fatal("the daemon started without using the CPU: the measurement is wrong")
 	}
-	time.Sleep(5 * time.Second)
-	used, span := d.cpuTime(t)-cpu, time.Since(start)
-	t.Logf("%v of CPU time in %v", used, span)
-	if used*100 >= span {
-		t.Errorf("an idle daemon used %v of CPU time in %v, want less than 1 %%", used, span)
+	var shares []float64 // per cent of one CPU
+	for range 5 {
+		cpu, start := d.cpuTime(t), time.Now()
+		time.Sleep(2 * time.Second)
+		shares = append(shares, 100*float64(d.cpuTime(t)-cpu)/float64(time.Since(start)))
+	}
+	slices.Sort(shares)
+	t.Logf("%.1f %% of a CPU", shares)
+	if median := shares[len(shares)/2]; median >= 1 {
+		t.Errorf("an idle daemon used %.1f %% of a CPU in five spans of 2 s, want a median below 1 %%", shares)
 	}
 	var buf [frameLen]byte
 	for i := range uint64(3) {
