@@ -80,10 +80,10 @@ func checkout(t *testing.T) tree {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if d.IsDir() && apart[rel] {
+		switch {
+		case d.IsDir() && apart[rel]:
 			return filepath.SkipDir
-		}
-		if !d.Type().IsRegular() {
+		case !d.Type().IsRegular() || apart[rel]: // .git is a file in a second work tree
 			return nil
 		}
 		text, err := os.ReadFile(path)
