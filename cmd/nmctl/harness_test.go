@@ -37,7 +37,7 @@ func start(t *testing.T, state controltest.State) (plane *controltest.Plane, dir
 		t.Fatal(err)
 	}
 	plane = controltest.New(state)
-	s := control.NewServer(plane, nil)
+	s := control.NewServer(plane, control.Options{})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
@@ -19,6 +20,7 @@ import (
 type conn struct {
 	srv  *Server
 	unix *net.UnixConn
+	id   access.Identity
 	who  port.Caller
 	log  *slog.Logger
 
@@ -235,6 +237,13 @@ func nothingLast() error { return nil }
 func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {
 	if c.desc != nil {
 		return fmt.Errorf("register %q: the descriptor is bound to %q; open another: %w", name, c.desc.Name(), unix.EBUSY)
+	}
+	verb := access.Attach
+	if reg.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx) != 0 {
+		verb = access.Monitor
+	}
+	if err := c.may(verb, name); err != nil {
+		return fmt.Errorf("register %q: %w", name, err)
 	}
 	desc, err := c.srv.reg.Register(ctx, c.who, name, reg)
 	if err != nil {

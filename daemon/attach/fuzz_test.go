@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/port"
@@ -124,7 +125,7 @@ func FuzzMessage(f *testing.F) {
 				t.Skip("attaching interface " + name + " would need DPDK")
 			}
 		}
-		srv := New(reg, NewTickets(), Limits{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		srv := New(reg, NewTickets(), access.NewGuard(slog.New(slog.DiscardHandler)), Limits{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		who := port.Caller{PID: 1, UID: 1000}
 		sess, err := reg.NewSession(who)
 		must(t, err)

@@ -70,8 +70,16 @@ func (c *conn) legacyRegister(ctx context.Context, sess *port.Session, q wire.Le
 }
 
 // legacyRequest carries out the commands that bind nothing.
-func (c *conn) legacyRequest(ctx context.Context, ioctl uint32, nr *abi.Legacy) error {
+func (c *conn) legacyRequest(ctx context.Context, ioctl uint32, nr *abi.Legacy) (err error) {
 	reg, full := c.srv.reg, abi.CString(nr.Name[:])
+	if err := c.permitLegacy(ioctl, nr); err != nil {
+		return err
+	}
+	defer func() {
+		if ioctl == abi.NIOCREGIF {
+			c.audit(legacyTypes[nr.Cmd], full, err)
+		}
+	}()
 	if ioctl == abi.NIOCGINFO {
 		if nr.Cmd == abi.CmdList {
 			name, bridge, port, err := reg.ValeList(full, nr.Arg1, uint32(nr.Arg2))

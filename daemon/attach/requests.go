@@ -13,8 +13,12 @@ import (
 
 // request carries out a netmap request that binds nothing (NC B.7) and returns
 // its body as it goes back. body has the length that the type asks for.
-func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) ([]byte, error) {
+func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) (_ []byte, err error) {
 	reg, full := c.srv.reg, abi.CString(q.Name[:])
+	if err := c.permit(q.ReqType, full); err != nil {
+		return nil, err
+	}
+	defer func() { c.audit(q.ReqType, full, err) }()
 	switch q.ReqType {
 	case abi.ReqPortInfoGet:
 		return with(body, func(b *abi.PortInfo) error { return reg.PortInfo(ctx, c.who, full, b) })

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/port"
 )
 
@@ -37,6 +38,7 @@ type Limits struct {
 type Server struct {
 	reg     *port.Registry
 	tickets *Tickets
+	guard   *access.Guard
 	limits  Limits
 	timeout time.Duration // for one request's work on the dataplane
 	log     *slog.Logger
@@ -68,9 +70,9 @@ func (l Limits) conns() int {
 }
 
 // New makes a server over a registry.
-func New(reg *port.Registry, tickets *Tickets, limits Limits, log *slog.Logger) *Server {
+func New(reg *port.Registry, tickets *Tickets, guard *access.Guard, limits Limits, log *slog.Logger) *Server {
 	return &Server{
-		reg: reg, tickets: tickets, limits: limits, timeout: 5 * time.Second, log: log,
+		reg: reg, tickets: tickets, guard: guard, limits: limits, timeout: 5 * time.Second, log: log,
 		warnings: warnings{log: log}, refusals: make(chan struct{}, maxRefusals),
 		conns: map[*conn]struct{}{}, sessions: map[uint64]*port.Session{}, perUID: map[int]*usage{},
 	}
@@ -148,12 +150,13 @@ func (s *Server) Sessions() int {
 }
 
 func (s *Server) start(u *net.UnixConn) {
-	who, err := peer(u)
+	id, err := access.PeerOf(u)
 	if err != nil {
 		s.refuse(s.log, u, err)
 		return
 	}
-	c := &conn{srv: s, unix: u, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
+	who := caller(id)
+	c := &conn{srv: s, unix: u, id: id, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
 	if err := s.count(who.UID, "connection", s.limits.conns(), connsOf); err != nil {
 		s.refuse(c.log, u, err)
 		return
@@ -263,24 +266,13 @@ func (s *Server) session(token uint64) (*port.Session, error) {
 	return sess, nil
 }
 
-// peer asks the kernel who connected.
-func peer(u *net.UnixConn) (port.Caller, error) {
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return port.Caller{}, err
-	}
-	var cred *unix.Ucred
-	cerr := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(cerr, err); err != nil {
-		return port.Caller{}, fmt.Errorf("read peer credentials: %w", err)
-	}
-	who := port.Caller{PID: int(cred.Pid), UID: int(cred.Uid)}
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cred.Pid)); err == nil {
+// caller is the peer as ports know their users.
+func caller(id access.Identity) port.Caller {
+	who := port.Caller{PID: id.PID, UID: id.UID}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id.PID)); err == nil {
 		who.Command = strings.TrimSpace(string(b))
 	}
-	return who, nil
+	return who
 }
 
 // isEnd says that a read error only means that the client is gone, or Stop called.

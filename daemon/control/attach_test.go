@@ -12,10 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/daemon/control/controltest"
 	"github.com/netmapd/netmapd/netmap/abi"
@@ -57,7 +56,9 @@ func TestAttachPortKnowsTheUserWhoConnected(t *testing.T) {
 	plane := controltest.New(controltest.Sample())
 	// An abstract socket: the other user needs no way into a directory of ours.
 	address := "@netmapd-control-test-" + strconv.Itoa(os.Getpid())
-	serve(t, plane, listen(t, "unix", address))
+	serveWith(t, plane, listen(t, "unix", address), control.Options{
+		Guard: guard(t, access.Rule{UIDs: []int{uid}, Verbs: []access.Verb{access.Attach}}),
+	})
 	conn := dial(t, "passthrough:///x", grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 		return dialAs(uid, address)
 	}))
@@ -85,21 +86,4 @@ func dialAs(uid int, address string) (conn net.Conn, err error) {
 	}()
 	<-done
 	return conn, err
-}
-
-func TestAttachPortIsRefusedOverTCP(t *testing.T) {
-	plane := controltest.New(controltest.Sample())
-	l := listen(t, "tcp", "127.0.0.1:0")
-	serve(t, plane, l)
-	ports := pb.NewPortServiceClient(dial(t, l.Addr().String()))
-	_, err := ports.AttachPort(testContext(t), &pb.AttachPortRequest{Spec: "netmap:eth0"})
-	if status.Code(err) != codes.PermissionDenied || reason(err) != "EPERM" {
-		t.Errorf("got %v, want PermissionDenied", err)
-	}
-	if n := len(plane.Get().Tickets); n != 0 {
-		t.Errorf("%d tickets were given", n)
-	}
-	if _, err := ports.ListPorts(testContext(t), &pb.ListPortsRequest{}); err != nil {
-		t.Errorf("other calls go on: %v", err)
-	}
 }

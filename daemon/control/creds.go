@@ -2,79 +2,103 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+
+	"github.com/netmapd/netmapd/daemon/access"
 )
 
-// Peer is the process at the other end of a Unix socket, as the kernel knew it
-// when it connected (SO_PEERCRED). A process that passes its connection on
-// passes its identity with it.
-type Peer struct {
+// authInfo carries who is calling from the handshake to the calls.
+type authInfo struct {
 	credentials.CommonAuthInfo
-	PID int32
-	UID uint32
-	GID uint32
+	access.Identity
 }
 
 // AuthType names the kind of authentication.
-func (Peer) AuthType() string { return "unix-peercred" }
+func (a authInfo) AuthType() string {
+	switch {
+	case a.Local:
+		return "unix-peercred"
+	case a.Certificate != "":
+		return "tls"
+	}
+	return "none"
+}
 
-// PeerOf returns who is calling. ok is false when the call came through
-// something else than a Unix socket, where nobody vouches for the caller.
-func PeerOf(ctx context.Context) (p Peer, ok bool) {
+// caller returns who is calling; nobody when nothing vouches for the caller.
+func caller(ctx context.Context) access.Identity {
 	if from, found := peer.FromContext(ctx); found {
-		p, ok = from.AuthInfo.(Peer)
+		if a, ok := from.AuthInfo.(authInfo); ok {
+			return a.Identity
+		}
 	}
-	return p, ok
+	return access.Identity{}
 }
 
-// anonymous stands for a caller whose identity is not known.
-type anonymous struct{ credentials.CommonAuthInfo }
+// serverCredentials are the server's side of a connection. On a Unix socket no
+// bytes are exchanged, the kernel is asked who connected; elsewhere it takes TLS
+// with a client certificate, or the peer is nobody.
+type serverCredentials struct {
+	tls credentials.TransportCredentials // nil: no TLS
+}
 
-func (anonymous) AuthType() string { return "none" }
-
-// peerCredentials is the server's side of a connection: no bytes are exchanged,
-// the kernel is asked who connected.
-type peerCredentials struct{}
-
-func (peerCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	sock, ok := conn.(*net.UnixConn)
-	if !ok {
-		level := credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}
-		return conn, anonymous{level}, nil
+func newServerCredentials(config *tls.Config) serverCredentials {
+	if config == nil {
+		return serverCredentials{}
 	}
-	cred, err := peerCred(sock)
+	return serverCredentials{credentials.NewTLS(config)}
+}
+
+func (c serverCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secure := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
+	if sock, ok := conn.(*net.UnixConn); ok {
+		id, err := access.PeerOf(sock)
+		if err != nil {
+			return nil, nil, fmt.Errorf("ask who connected to %s: %w", conn.LocalAddr(), err)
+		}
+		return conn, authInfo{secure, id}, nil
+	}
+	if c.tls == nil {
+		return conn, authInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
+	}
+	conn, info, err := c.tls.ServerHandshake(conn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask who connected to %s: %w", conn.LocalAddr(), err)
+		return nil, nil, err
 	}
-	level := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
-	return conn, Peer{CommonAuthInfo: level, PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}, nil
-}
-
-func peerCred(sock *net.UnixConn) (cred *unix.Ucred, err error) {
-	raw, err := sock.SyscallConn()
+	name, err := commonName(info)
 	if err != nil {
-		return nil, err
+		_ = conn.Close()
+		return nil, nil, err
 	}
-	ctlErr := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	return cred, errors.Join(ctlErr, err)
+	return conn, authInfo{secure, access.Identity{Certificate: name}}, nil
 }
 
-func (peerCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("peer credentials are for servers; a client needs none")
+// commonName is what rules know a certificate by.
+func commonName(info credentials.AuthInfo) (string, error) {
+	t, ok := info.(credentials.TLSInfo)
+	if !ok || len(t.State.VerifiedChains) == 0 {
+		return "", errors.New("the peer showed no certificate that the configured authority signed")
+	}
+	name := t.State.PeerCertificates[0].Subject.CommonName
+	if name == "" {
+		return "", errors.New("the peer's certificate has no common name, by which access.rules could name it")
+	}
+	return name, nil
 }
 
-func (peerCredentials) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: Peer{}.AuthType()}
+func (serverCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("these credentials are for servers")
 }
 
-func (peerCredentials) Clone() credentials.TransportCredentials { return peerCredentials{} }
+func (serverCredentials) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "unix-peercred or tls"}
+}
 
-func (peerCredentials) OverrideServerName(string) error { return nil }
+func (c serverCredentials) Clone() credentials.TransportCredentials { return c }
+
+func (serverCredentials) OverrideServerName(string) error { return nil }

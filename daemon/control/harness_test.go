@@ -23,7 +23,13 @@ const limit = 30 * time.Second
 // serve starts a server on the listener and stops it with the test.
 func serve(t *testing.T, plane control.Plane, l net.Listener) *control.Server {
 	t.Helper()
-	s := control.NewServer(plane, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+	return serveWith(t, plane, l, control.Options{})
+}
+
+func serveWith(t *testing.T, plane control.Plane, l net.Listener, o control.Options) *control.Server {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := control.NewServer(plane, o)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -46,9 +52,12 @@ func listen(t *testing.T, network, address string) net.Listener {
 	return l
 }
 
+var insecureCredentials = insecure.NewCredentials()
+
+// dial connects, without TLS unless an option says otherwise.
 func dial(t *testing.T, target string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+	options = append([]grpc.DialOption{grpc.WithTransportCredentials(insecureCredentials), grpc.WithNoProxy()}, options...)
 	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		t.Fatal(err)

@@ -68,8 +68,8 @@ func (s *portService) DeletePort(ctx context.Context, req *pb.DeletePortRequest)
 }
 
 func (s *portService) AttachPort(ctx context.Context, req *pb.AttachPortRequest) (*pb.AttachPortResponse, error) {
-	caller, ok := PeerOf(ctx)
-	if !ok {
+	who := caller(ctx)
+	if !who.Local {
 		return nil, &port.Error{
 			Op: "attach", Name: req.GetSpec(), Errno: unix.EPERM,
 			Why: "the call must come through the control socket, a Unix socket that tells who is calling; a ticket is bound to that uid",
@@ -79,7 +79,7 @@ func (s *portService) AttachPort(ctx context.Context, req *pb.AttachPortRequest)
 	if err != nil {
 		return nil, err
 	}
-	token, expires, err := s.plane.Ticket(ctx, caller.UID, ticket)
+	token, expires, err := s.plane.Ticket(ctx, uint32(who.UID), ticket)
 	if err != nil {
 		return nil, err
 	}

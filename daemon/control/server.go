@@ -2,12 +2,14 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
@@ -16,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
+	"github.com/netmapd/netmapd/daemon/access"
 )
 
 // Limits of what a caller can make the daemon hold.
@@ -30,22 +33,38 @@ const (
 type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
+	guard  *access.Guard
 	log    *slog.Logger
+
+	refusals *rate.Limiter // of lines in the audit
 
 	stopping chan struct{} // closed by the first Stop; ends the streams
 	stop     sync.Once
 }
 
-// NewServer makes a server in front of the plane. A nil logger logs nothing.
-func NewServer(plane Plane, log *slog.Logger) *Server {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// Options of a server; the zero value serves Unix sockets to the own user.
+type Options struct {
+	Guard *access.Guard // who may do what; nil: root and our own user everything, others nothing
+	TLS   *tls.Config   // for listeners that are no Unix sockets; must demand client certificates
+	Log   *slog.Logger  // nil logs nothing
+}
+
+// NewServer makes a server in front of the plane.
+func NewServer(plane Plane, o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{health: health.NewServer(), log: log, stopping: make(chan struct{})}
+	if o.Guard == nil {
+		o.Guard = access.NewGuard(o.Log)
+	}
+	s := &Server{
+		health: health.NewServer(), guard: o.Guard, log: o.Log, stopping: make(chan struct{}),
+		refusals: rate.NewLimiter(rate.Every(time.Second), 20),
+	}
 	s.grpc = grpc.NewServer(
-		grpc.Creds(peerCredentials{}),
-		grpc.UnaryInterceptor(s.interceptUnary),
-		grpc.StreamInterceptor(s.interceptStream),
+		grpc.Creds(newServerCredentials(o.TLS)),
+		grpc.ChainUnaryInterceptor(s.interceptUnary, s.checkUnary),
+		grpc.ChainStreamInterceptor(s.interceptStream, s.checkStream),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -65,8 +84,8 @@ func NewServer(plane Plane, log *slog.Logger) *Server {
 
 // Serve answers calls that come through the listener until Stop, and returns
 // nil then. It may run for several listeners at a time. Through a Unix socket
-// callers are known by their uid; through anything else they are nobody, and
-// the listener has to keep strangers out.
+// callers are known by their uid, through anything else by their certificate;
+// without TLS they are nobody, who may do nothing.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
 // Stop takes no more calls, ends the streams, and waits for running calls until
@@ -115,9 +134,7 @@ func (s *Server) finish(ctx context.Context, method string, start time.Time, err
 		return
 	}
 	attrs := []slog.Attr{slog.String("method", method), slog.String("code", code.String()), slog.Duration("took", time.Since(start))}
-	if p, ok := PeerOf(ctx); ok {
-		attrs = append(attrs, slog.Int("pid", int(p.PID)), slog.Uint64("uid", uint64(p.UID)))
-	}
+	attrs = append(attrs, slog.String("who", caller(ctx).String()))
 	if *err != nil {
 		attrs = append(attrs, slog.Any("error", *err))
 	}
