@@ -10,15 +10,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/daemon/attach"
 	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
@@ -52,6 +51,8 @@ type Daemon struct {
 
 	lcores  []*lcore.Lcore
 	reg     *port.Registry
+	guard   *access.Guard
+	group   int // whose members may connect, or noGroup
 	tickets *attach.Tickets
 	attach  *attach.Server
 	control *control.Server
@@ -77,6 +78,9 @@ func Start(cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
 		return nil, err
 	}
 	lcores := cfg.ResolveLcores(facts)
+	if err := d.setPolicy(); err != nil {
+		return nil, err
+	}
 	if err := d.openRuntimeDir(); err != nil {
 		return nil, err
 	}
@@ -134,13 +138,27 @@ func stopContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), stopTimeout)
 }
 
+// setPolicy puts the access rules into force.
+func (d *Daemon) setPolicy() (err error) {
+	if d.group, err = socketGroup(d.cfg); err != nil {
+		return err
+	}
+	p, err := policy(d.cfg)
+	if err != nil {
+		return err
+	}
+	d.guard = access.NewGuard(d.log)
+	d.guard.Set(p)
+	return nil
+}
+
 // openRuntimeDir makes the directory of the sockets and locks it: a second
 // daemon would take the first one's sockets away.
 func (d *Daemon) openRuntimeDir() (err error) {
 	if d.dir, err = rundir.Resolve(d.cfg.RuntimeDir); err != nil {
 		return err
 	}
-	if err := rundir.Create(d.dir); err != nil {
+	if err := rundir.Create(d.dir, d.group); err != nil {
 		return err
 	}
 	path := filepath.Join(d.dir, "netmapd.lock")
@@ -311,30 +329,22 @@ func (d *Daemon) startRegistry() error {
 func uids(users []string) ([]int, error) {
 	var out []int
 	for _, name := range users {
-		uid, err := strconv.Atoi(name)
-		if err != nil {
-			u, lerr := user.Lookup(name)
-			if lerr != nil {
-				return nil, lerr
-			}
-			uid, err = strconv.Atoi(u.Uid)
-		}
+		id, err := uid(name)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, uid)
+		out = append(out, id)
 	}
 	return out, nil
 }
 
-// serve opens the two sockets.
+// serve opens the sockets.
 func (d *Daemon) serve() error {
 	l := d.cfg.Limits
-	d.attach = attach.New(d.reg, d.tickets, attach.Limits{
+	d.attach = attach.New(d.reg, d.tickets, d.guard, attach.Limits{
 		Sessions: l.SessionsPerUID, Descriptors: l.DescriptorsPerUID, AllSessions: l.Sessions,
 	}, d.log)
-	d.control = control.NewServer(plane{d.reg, d}, d.log)
-	ln, err := listen("unixpacket", rundir.AttachSocket(d.dir))
+	ln, err := d.listen("unixpacket", rundir.AttachSocket(d.dir))
 	if err != nil {
 		return err
 	}
@@ -343,8 +353,27 @@ func (d *Daemon) serve() error {
 		d.attach.Stop()
 	})
 	go d.report("attach server", func() error { return d.attach.Serve(ln) })
-	cl, err := listen("unix", rundir.ControlSocket(d.dir))
+	return d.serveControl()
+}
+
+// serveControl opens the API's socket, and its TCP listener if there is to be one.
+func (d *Daemon) serveControl() (err error) {
+	opt := control.Options{Guard: d.guard, Log: d.log}
+	var tcp net.Listener
+	if c := d.cfg.Control; c.Listen != "" {
+		if opt.TLS, err = tlsConfig(c); err != nil {
+			return err
+		}
+		if tcp, err = net.Listen("tcp", c.Listen); err != nil {
+			return fmt.Errorf("control.listen: %w", err)
+		}
+	}
+	d.control = control.NewServer(plane{d.reg, d}, opt)
+	ln, err := d.listen("unix", rundir.ControlSocket(d.dir))
 	if err != nil {
+		if tcp != nil {
+			_ = tcp.Close()
+		}
 		return err
 	}
 	d.onStop(func() {
@@ -352,8 +381,13 @@ func (d *Daemon) serve() error {
 		defer cancel()
 		d.control.Stop(ctx)
 	})
-	go d.report("control server", func() error { return d.control.Serve(cl) })
-	d.log.Info("netmapd serves", "attach", rundir.AttachSocket(d.dir), "control", rundir.ControlSocket(d.dir))
+	go d.report("control server", func() error { return d.control.Serve(ln) })
+	attrs := []any{"attach", rundir.AttachSocket(d.dir), "control", rundir.ControlSocket(d.dir)}
+	if tcp != nil {
+		attrs = append(attrs, "tcp", tcp.Addr().String())
+		go d.report("control server over TCP", func() error { return d.control.Serve(tcp) })
+	}
+	d.log.Info("netmapd serves", attrs...)
 	return nil
 }
 
@@ -364,9 +398,9 @@ func (d *Daemon) report(what string, serve func() error) {
 	}
 }
 
-// listen makes a socket that only our uid can connect to. The runtime directory
+// listen makes a socket that only our uid can connect to, and the configured group. The runtime directory
 // is locked, so a socket that is there is a dead daemon's.
-func listen(network, path string) (*net.UnixListener, error) {
+func (d *Daemon) listen(network, path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove an old socket: %w", err)
 	}
@@ -376,6 +410,13 @@ func listen(network, path string) (*net.UnixListener, error) {
 	unix.Umask(umask)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if d.group == noGroup {
+		return ln, nil
+	}
+	if err := errors.Join(os.Lchown(path, -1, d.group), os.Chmod(path, 0o660)); err != nil {
+		_ = ln.Close()
+		return nil, fmt.Errorf("let access.group connect to %s: %w", path, err)
 	}
 	return ln, nil
 }

@@ -45,7 +45,7 @@ var sessions = struct {
 // openSession returns the process's session with the daemon in the given
 // runtime directory; release gives it back.
 func openSession(ctx context.Context, runtimeDir string) (*session, error) {
-	dir, err := rundir.Resolve(runtimeDir)
+	dir, err := rundir.Find(runtimeDir)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func dial(ctx context.Context, path string) (*net.UnixConn, error) {
 			return nil, &Error{Errno: errno, Text: fmt.Sprintf("no netmapd answers at %s; start one with «netmapd» or «systemctl start netmapd», "+
 				"or name the directory of a running one by --runtime-dir or NETMAPD_RUNTIME_DIR", path)}
 		case errors.Is(err, unix.EACCES):
-			return nil, &Error{Errno: unix.EACCES, Text: fmt.Sprintf("not allowed to connect to netmapd at %s; run as the user that netmapd runs as", path)}
+			return nil, &Error{Errno: unix.EACCES, Text: fmt.Sprintf("not allowed to connect to netmapd at %s; run as the user that netmapd runs as, or as a member of the group that access.group names", path)}
 		}
 		return nil, fmt.Errorf("connect to netmapd at %s: %w", path, err)
 	}

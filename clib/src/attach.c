@@ -32,9 +32,17 @@ static int shared_dir(const char *dir)
 	return 0;
 }
 
-/* The order is that of netmap/rundir. */
+static bool serves(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+/* The order is that of Find in netmap/rundir. */
 int nmd_socket_path(char path[NMD_PATH_MAX])
 {
+	static const char system_path[] = "/run/netmapd/netmap.sock";
 	const char *env = secure_getenv("NETMAPD_RUNTIME_DIR"), *xdg = secure_getenv("XDG_RUNTIME_DIR");
 	char own[NMD_PATH_MAX], cwd[NMD_PATH_MAX] = "";
 	const char *dir = own;
@@ -57,7 +65,14 @@ int nmd_socket_path(char path[NMD_PATH_MAX])
 	while (len > 1 && dir[len - 1] == '/')
 		len--;
 	int n = snprintf(path, NMD_PATH_MAX, "%s%s%.*s%s", cwd, *cwd ? "/" : "", (int)len, dir, socket_name);
-	return n >= NMD_PATH_MAX ? ENAMETOOLONG : err;
+	if (n >= NMD_PATH_MAX)
+		err = ENAMETOOLONG;
+	/* One who has no daemon of his own gets the system's. */
+	if (dir == own && (err || !serves(path)) && serves(system_path)) {
+		memcpy(path, system_path, sizeof system_path);
+		err = 0;
+	}
+	return err;
 }
 
 int nmd_connect(const char *path, bool cloexec)

@@ -20,7 +20,7 @@ type cli struct {
 }
 
 // dir is the runtime directory, where both sockets of the daemon lie.
-func (c *cli) dir() (string, error) { return rundir.Resolve(c.runtimeDir) }
+func (c *cli) dir() (string, error) { return rundir.Find(c.runtimeDir) }
 
 func newRoot() *cobra.Command {
 	c := &cli{}
@@ -35,7 +35,7 @@ func newRoot() *cobra.Command {
 		PersistentPreRunE: func(*cobra.Command, []string) error { return c.validate() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&c.runtimeDir, "runtime-dir", "", "directory of the daemon's sockets (default $"+rundir.Env+", else /run/netmapd for root, else the user's own)")
+	flags.StringVar(&c.runtimeDir, "runtime-dir", "", "directory of the daemon's sockets (default $"+rundir.Env+", else /run/netmapd for root, else the user's own, else /run/netmapd)")
 	flags.StringVar(&c.address, "address", "", "control socket instead of the one in the runtime directory: a path, unix:PATH, or HOST:PORT without encryption")
 	flags.StringVarP(&c.output, "output", "o", formatTable, "how to print results: "+strings.Join(formats, ", "))
 	flags.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long to wait for an answer")

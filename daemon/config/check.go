@@ -23,6 +23,8 @@ func (c *Config) check(p *problems) {
 	k.lcores()
 	k.ports()
 	k.switches()
+	k.access()
+	k.control()
 }
 
 func (k *checker) report(key, format string, args ...any) {

@@ -29,6 +29,23 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
+			"access rules", "access:\n  rules:\n  - who: [alice, '@']\n    may: [view, atach]\n    ports: ['vale[0:*']\n  - may: [view]\n",
+			[]string{
+				`n.yaml:4: access.rules[0].who[1]: "@" names nobody; write a user, @group or cert:NAME`,
+				`n.yaml:5: access.rules[0].may[1]: expected one of view, attach, monitor, administer, found "atach"; did you mean attach?`,
+				`n.yaml:6: access.rules[0].ports[0]: "vale[0:*" is no shell pattern: a [ without its ] or a \ at the end; write for example vale0:*`,
+				`n.yaml:7: access.rules[1].who: missing; expected a list of texts`,
+			},
+		},
+		{
+			"a TCP listener for everybody", "control: {listen: '5710', key: k.pem}\n",
+			[]string{
+				`n.yaml:2: control.listen: "5710" is no address and port: address 5710: missing port in address; write for example 192.0.2.1:5710`,
+				`n.yaml:2: control.certificate: missing; without it nobody could tell who calls through 5710`,
+				`n.yaml:2: control.client-ca: missing; without it nobody could tell who calls through 5710`,
+			},
+		},
+		{
 			"duplicate names", "ports:\n- {name: a, kind: interface}\n- {name: a, kind: interface, ifname: b}\n- {name: c, kind: interface, ifname: a}\nswitches:\n- name: vale0\n- name: vale0\n",
 			[]string{
 				`n.yaml:4: ports[1].name: "a" is the name of ports[0]; names are unique`,

@@ -49,6 +49,8 @@ type Config struct {
 	Ports      []Port     `mapstructure:"ports"`
 	Switches   []Switch   `mapstructure:"switches"`
 	Limits     Limits     `mapstructure:"limits"`
+	Access     Access     `mapstructure:"access"`
+	Control    Control    `mapstructure:"control"`
 
 	origins origins
 }
@@ -124,6 +126,27 @@ type Limits struct {
 	SessionsPerUID    int           `mapstructure:"sessions-per-uid" range:"1..1000000"`
 	Sessions          int           `mapstructure:"sessions" range:"1..1000000"`
 	ControlTimeout    time.Duration `mapstructure:"control-timeout" range:"10ms..10m"` // a control operation waiting for an lcore
+}
+
+// Access says who, beside root and the user that netmapd runs as, may do what.
+type Access struct {
+	Group string `mapstructure:"group"` // may connect to the sockets; "" for nobody else
+	Rules []Rule `mapstructure:"rules"`
+}
+
+// Rule grants what May lists to each of Who.
+type Rule struct {
+	Who   []string `mapstructure:"who" required:"true"` // users, "@" and a group, "cert:" and a common name
+	May   []string `mapstructure:"may" required:"true"` // view, attach, monitor, administer
+	Ports []string `mapstructure:"ports"`               // patterns of path.Match; none means all
+}
+
+// Control is the API's listener beside the Unix socket.
+type Control struct {
+	Listen      string `mapstructure:"listen"`      // host:port, "" for none
+	Certificate string `mapstructure:"certificate"` // PEM file
+	Key         string `mapstructure:"key"`         // PEM file
+	ClientCA    string `mapstructure:"client-ca"`   // PEM file: who signs the certificates of clients
 }
 
 // Where says where the value of a key was set, for messages about it:

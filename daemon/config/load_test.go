@@ -96,6 +96,7 @@ func TestDefaultFileIsComplete(t *testing.T) {
 		Ports:      []Port{},
 		Switches:   []Switch{},
 		Limits:     Limits{DescriptorsPerUID: 4096, ExtraBufsPerUID: 131072, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
+		Access:     Access{Rules: []Rule{}},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)

@@ -21,6 +21,9 @@ const (
 	attachSocket  = "netmap.sock"  // SOCK_SEQPACKET, for netmap clients
 )
 
+// system is the runtime directory of the system's daemon.
+const system = "/run/netmapd"
+
 // maxSocketPath is what sun_path holds, its terminator left out (unix(7)).
 const maxSocketPath = 107
 
@@ -72,7 +75,7 @@ func choose(flag string, getenv func(string) string, uid int, tmp string) (dir s
 	case env != "":
 		return env, false
 	case uid == 0:
-		return "/run/netmapd", false
+		return system, false
 	case filepath.IsAbs(xdg): // its specification says to ignore relative ones
 		return filepath.Join(xdg, "netmapd"), false
 	default:
@@ -80,13 +83,36 @@ func choose(flag string, getenv func(string) string, uid int, tmp string) (dir s
 	}
 }
 
+// Find is Resolve for clients: without flag and environment, one who is not root
+// and has no daemon of his own gets /run/netmapd, if a daemon serves there.
+func Find(flag string) (string, error) {
+	return find(flag, os.Getenv, os.Geteuid(), "/tmp", system)
+}
+
+func find(flag string, getenv func(string) string, uid int, tmp, system string) (string, error) {
+	dir, err := resolve(flag, getenv, uid, tmp)
+	if flag != "" || getenv(Env) != "" || uid == 0 {
+		return dir, err
+	}
+	if err == nil && exists(AttachSocket(dir)) || !exists(AttachSocket(system)) {
+		return dir, err
+	}
+	return system, nil // only root and who it lets can write there
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 // Create makes the runtime directory, or checks one that exists: a directory
 // and no symbolic link, owned by the caller, writable by nobody else, and what
 // Resolve says for the one in /tmp. A new one has mode 0700, or 0755 for root
-// (the sockets in it have modes of their own). Its parent must exist.
-func Create(dir string) error {
+// and where a group (-1: none) is to reach the sockets, which have modes of
+// their own. Its parent must exist.
+func Create(dir string, group int) error {
 	mode := fs.FileMode(0o700)
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 || group >= 0 && forbidden(dir) == 0o022 {
 		mode = 0o755
 	}
 	err := os.Mkdir(dir, mode)

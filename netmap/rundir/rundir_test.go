@@ -102,7 +102,7 @@ func TestResolveRefusesPathsTooLongForSockets(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	if err := Create(dir); err != nil {
+	if err := Create(dir, -1); err != nil {
 		t.Fatal(err)
 	}
 	want := fs.FileMode(0o700)
@@ -113,23 +113,56 @@ func TestCreate(t *testing.T) {
 	if err != nil || info.Mode().Perm() != want {
 		t.Errorf("mode %v, %v; want %v", info.Mode(), err, want)
 	}
-	if err := Create(dir); err != nil {
+	if err := Create(dir, -1); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	if err := os.Chmod(dir, 0o775); err != nil {
 		t.Fatal(err)
 	}
-	if err := Create(dir); err == nil || !strings.Contains(err.Error(), "found mode 0775, expected at most 0755") {
+	if err := Create(dir, -1); err == nil || !strings.Contains(err.Error(), "found mode 0775, expected at most 0755") {
 		t.Errorf("writable by the group: %v", err)
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(t.TempDir(), link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Create(link); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+	if err := Create(link, -1); err == nil || !strings.Contains(err.Error(), "symbolic link") {
 		t.Errorf("a link: %v", err)
 	}
-	if err := Create(filepath.Join(dir, "a", "b")); err == nil || !strings.Contains(err.Error(), "its parent must exist") {
+	if err := Create(filepath.Join(dir, "a", "b"), -1); err == nil || !strings.Contains(err.Error(), "its parent must exist") {
 		t.Errorf("no parent: %v", err)
 	}
+}
+
+// A user without a daemon of his own is sent to the system's, if it serves.
+func TestFind(t *testing.T) {
+	tmp := t.TempDir()
+	xdg, system := filepath.Join(tmp, "xdg"), filepath.Join(tmp, "system")
+	own := filepath.Join(xdg, "netmapd")
+	env := map[string]string{"XDG_RUNTIME_DIR": xdg}
+	serves := func(dir string) {
+		t.Helper()
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(AttachSocket(dir), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(what, flag string, uid int, want string) {
+		t.Helper()
+		got, err := find(flag, func(k string) string { return env[k] }, uid, tmp, system)
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", what, got, err, want)
+		}
+	}
+	expect("nobody serves", "", 7, own)
+	serves(system)
+	expect("the system's daemon serves", "", 7, system)
+	expect("a flag", "/flag", 7, "/flag")
+	env[Env] = "/env"
+	expect("the environment", "", 7, "/env")
+	delete(env, Env)
+	serves(own)
+	expect("the own daemon serves", "", 7, own)
 }

@@ -34,8 +34,9 @@ var layers = map[string]struct {
 	"configs":        {nil, "files, embedded"},
 	"daemon":         {[]string{anything}, "the composition root puts everything together"},
 	"daemon/config":  {append([]string{"configs"}, words...), "reads files and knows nothing that they configure"},
-	"daemon/control": {append([]string{"api", "switch", "port", "lcore", "shm"}, words...), "proto to domain and back; DPDK stays behind port"},
-	"daemon/attach":  {append([]string{"shm", "port"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
+	"daemon/access":  {words, "identities and rules; what they are about are names"},
+	"daemon/control": {append([]string{"api", "switch", "port", "lcore", "shm", "daemon/access"}, words...), "proto to domain and back; DPDK stays behind port"},
+	"daemon/attach":  {append([]string{"shm", "port", "daemon/access"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
 	"daemon/metrics": {nil, "works on snapshots"},
 
 	"dpdk":  {nil, "bindings only: they know nothing of what is built on them"},

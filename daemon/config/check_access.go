@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Verbs are what a rule can grant.
+var Verbs = []string{"view", "attach", "monitor", "administer"}
+
+func (k *checker) access() {
+	for i, r := range k.Access.Rules {
+		key := fmt.Sprintf("access.rules[%d]", i)
+		for j, who := range r.Who {
+			if strings.TrimPrefix(strings.TrimPrefix(who, "@"), "cert:") == "" {
+				k.report(fmt.Sprintf("%s.who[%d]", key, j), "%q names nobody; write a user, @group or cert:NAME", who)
+			}
+		}
+		for j, verb := range r.May {
+			if !slices.Contains(Verbs, verb) {
+				k.report(fmt.Sprintf("%s.may[%d]", key, j), "expected one of %s, found %q%s", strings.Join(Verbs, ", "), verb, suggest(verb, Verbs))
+			}
+		}
+		for j, pattern := range r.Ports {
+			if _, err := path.Match(pattern, ""); err != nil {
+				k.report(fmt.Sprintf("%s.ports[%d]", key, j), "%q is no shell pattern: a [ without its ] or a \\ at the end; write for example vale0:*", pattern)
+			}
+		}
+	}
+}
+
+func (k *checker) control() {
+	c := k.Control
+	if c.Listen == "" {
+		return
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		k.report("control.listen", "%q is no address and port: %v; write for example 192.0.2.1:5710", c.Listen, err)
+	}
+	for _, f := range []struct{ key, file string }{{"certificate", c.Certificate}, {"key", c.Key}, {"client-ca", c.ClientCA}} {
+		if f.file == "" {
+			k.report("control."+f.key, "missing; without it nobody could tell who calls through %s", c.Listen)
+		}
+	}
+}
