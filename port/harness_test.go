@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/daemon/attach"
 	"github.com/netmapd/netmapd/dpdk/eal"
 	dpdklcore "github.com/netmapd/netmapd/dpdk/lcore"
@@ -97,7 +98,7 @@ func newBedTimeout(t *testing.T, lcores int, timeout time.Duration, cfg port.Con
 	b.dir = dir
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: rundir.AttachSocket(dir), Net: "unixpacket"})
 	must(t, err)
-	srv := attach.New(b.reg, attach.NewTickets(), attach.Limits{}, log)
+	srv := attach.New(b.reg, attach.NewTickets(), access.NewGuard(log), attach.Limits{}, log)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	t.Cleanup(func() {
