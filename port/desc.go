@@ -10,7 +10,6 @@ import (
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/shm"
-	vale "github.com/netmapd/netmapd/switch"
 )
 
 // Desc is a descriptor bound to a port: a netmap_if and a range of rings. It is
@@ -23,17 +22,15 @@ type Desc struct {
 	mode   uint32
 	flags  uint64
 
-	firstTx, endTx, firstRx, endRx int // bound rings, HW rings only so far
-	ifo                            shm.If
-	extra                          uint32         // buffers beside the rings, as got
-	wakes                          map[uint32]int // by session: the daemon's end
+	selection // bound rings
+
+	ifo   shm.If
+	extra uint32         // buffers beside the rings, as got
+	wakes map[uint32]int // by session: the daemon's end
 }
 
 // Name of the port.
 func (d *Desc) Name() string { return d.port.name }
-
-func (d *Desc) hasTx(i int) bool { return i >= d.firstTx && i < d.endTx }
-func (d *Desc) hasRx(i int) bool { return i >= d.firstRx && i < d.endRx }
 
 // bound lists the rings that the descriptor binds.
 func (d *Desc) bound() []*kring {
@@ -62,8 +59,8 @@ func (g *Registry) Register(ctx context.Context, who Caller, full string, req *a
 		g.vanish(ctx, p)
 		return nil, err
 	}
-	if p.dev != nil && p.ephemeral && !p.used { // not for those who only ask (PORT_INFO), as often as they like
-		g.log.Info("port created by a client", "port", p.name, "driver", p.driver(), "pid", who.PID, "uid", who.UID)
+	if p.kind == KindInterface && p.ephemeral && !p.used { // not for those who only ask (PORT_INFO), as often as they like
+		g.log.Info("port created by a client", "port", p.name, "driver", p.be.driver(), "pid", who.PID, "uid", who.UID)
 	}
 	p.used = true
 	return d, nil
@@ -87,49 +84,17 @@ func checkRequest(full string, req *abi.Register, regions map[uint16]*shm.Region
 	return nil
 }
 
-// selectRings turns mode and ring id into ring ranges (NC B.5).
-func (d *Desc) selectRings(full string, req *abi.Register) error {
-	nt, nr := len(d.port.tx), len(d.port.rx)
-	switch req.Mode {
-	case abi.ModeAllNIC:
-		d.endTx, d.endRx = nt, nr
-	case abi.ModeOneNIC:
-		r := int(req.RingID)
-		if r >= nt && r >= nr {
-			return refuse("register", full, unix.EINVAL, "ring %d does not exist: the port has %d TX and %d RX rings", r, nt, nr)
-		}
-		one := func(n int) (int, int) { // too large in one direction only: ring 0 there
-			if r >= n {
-				return 0, min(1, n)
-			}
-			return r, r + 1
-		}
-		d.firstTx, d.endTx = one(nt)
-		d.firstRx, d.endRx = one(nr)
-	case abi.ModeSW, abi.ModeNICSW, abi.ModeOneSW:
-		return refuse("register", full, unix.EINVAL, "mode %d asks for host rings and the port has none", req.Mode)
-	default:
-		return refuse("register", full, unix.EINVAL, "mode %d is not one of netmap's", req.Mode)
-	}
-	if req.Flags&abi.FlagRxRingsOnly != 0 {
-		d.firstTx, d.endTx = 0, 0
-	}
-	if req.Flags&abi.FlagTxRingsOnly != 0 {
-		d.firstRx, d.endRx = 0, 0
-	}
-	return nil
-}
-
 // bind does the steps 11 to 19 of NC B.5 and undoes them when one fails.
 func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, req *abi.Register) (*Desc, error) {
-	if err := p.admit(full); err != nil {
+	if err := p.be.admit(full, req); err != nil {
 		return nil, err
 	}
 	d := &Desc{
 		g: g, port: p, caller: who, since: time.Now(), mode: req.Mode, flags: req.Flags,
 		wakes: map[uint32]int{},
 	}
-	if err := d.selectRings(full, req); err != nil {
+	var err error
+	if d.selection, err = p.choose(full, req); err != nil {
 		return nil, err
 	}
 	excl := req.Flags&abi.FlagExclusive != 0
@@ -153,18 +118,17 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		}
 		k.stale = false
 	}
-	var err error
-	if p.dev != nil && len(p.descs) == 0 {
-		if err := p.dev.openForClients(ctx, p); err != nil {
+	if len(p.descs) == 0 {
+		if err := p.be.open(ctx); err != nil {
 			return nil, err
 		}
 		defer func() {
 			if err != nil {
-				_ = p.dev.closeForClients(ctx, p)
+				_ = p.be.close(ctx)
 			}
 		}()
 	}
-	if d.ifo, err = p.region.NewIf(p.id, len(p.tx)+len(p.rx)+2*hostRings); err != nil {
+	if d.ifo, err = p.region.NewIf(p.id, p.entries()); err != nil {
 		err = refuse("register", full, unix.ENOMEM, "%v", err)
 		return nil, err
 	}
@@ -201,32 +165,6 @@ func (g *Registry) extraLeft(uid int) uint32 {
 	return uint32(max(g.cfg.ExtraBufs-int(g.extra[uid]), 0))
 }
 
-// reply completes the request as NC B.5 says.
-func (p *port) reply(d *Desc, req *abi.Register, extra uint32) {
-	req.Offset, req.MemSize = d.ifo.Offset, p.region.Geometry().Size()
-	req.TxSlots, req.RxSlots = p.txSlots, p.rxSlots
-	req.TxRings, req.RxRings = uint16(len(p.tx)), uint16(len(p.rx))
-	req.HostTxRings, req.HostRxRings = 0, 0
-	req.MemID, req.ExtraBufs = p.region.ID(), extra
-}
-
-// fillIf writes the netmap_if: only bound rings have an offset (NC A.4).
-func (d *Desc) fillIf(extraHead uint32) {
-	p := d.port
-	h := d.ifo.View.IfHeader
-	copy(h.Name[:len(h.Name)-1], p.name)
-	h.TxRings, h.RxRings = uint32(len(p.tx)), uint32(len(p.rx))
-	h.HostTxRings, h.HostRxRings = hostRings, hostRings
-	h.BufsHead = extraHead
-	ofs := d.ifo.View.RingOfs
-	for i := d.firstTx; i < d.endTx; i++ {
-		ofs[i] = int64(p.tx[i].obj.Offset) - int64(d.ifo.Offset)
-	}
-	for i := d.firstRx; i < d.endRx; i++ {
-		ofs[len(p.tx)+hostRings+i] = int64(p.rx[i].obj.Offset) - int64(d.ifo.Offset)
-	}
-}
-
 // take notes one more user of a ring; the first one starts it.
 func (d *Desc) take(ctx context.Context, k *kring) error {
 	if k.users++; k.users > 1 {
@@ -234,30 +172,10 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 	}
 	k.Reset() // an earlier user may still have it mapped, and have written to it since
 	k.SetBound(true)
-	p := d.port
-	var err error
-	switch {
-	case p.dev != nil:
-		// An lcore that sleeps has not armed this ring, nor looked at its queue.
-		err = p.lc.Do(ctx, func() {})
-	case k.Dir() == abi.DirTx:
-		src := vale.NewTxSource(k.Ring)
-		left := k.src != nil // a close found the lcore stuck
-		k.src = src
-		var poller *vale.Poller
-		if poller, err = d.g.poller(ctx, p.sw, p.lc); err == nil {
-			err = p.lc.Do(ctx, func() {
-				if left {
-					p.unpoll(poller, k)
-				}
-				poller.Add(p.vp, k.ID(), src)
-			})
-		}
-	}
-	if err != nil {
+	if err := d.port.be.start(ctx, k); err != nil {
 		k.users--
 		k.SetBound(false)
-		return fmt.Errorf("start ring %s of %s: %w", k, p.name, err)
+		return fmt.Errorf("start ring %s of %s: %w", k, d.port.name, err)
 	}
 	return nil
 }
@@ -270,7 +188,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	if k.excl == d {
 		k.excl = nil
 	}
-	err := d.deliver(ctx, k)
+	err := p.be.stop(ctx, k, k.users == 1)
 	if k.users--; k.users > 0 {
 		return err
 	}
@@ -289,29 +207,6 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	k.Reset()
 	k.stale = p.region.Renew(k.obj) != nil
 	return nil
-}
-
-// deliver sends what was published on a TX ring that loses a user; a ring that
-// loses its last one is not polled afterwards.
-func (d *Desc) deliver(ctx context.Context, k *kring) error {
-	p := d.port
-	switch {
-	case k.Dir() != abi.DirTx:
-		return nil
-	case p.dev != nil:
-		return p.dev.drain(ctx, p)
-	}
-	last := k.users == 1
-	poller, err := d.g.poller(ctx, p.sw, p.lc)
-	if err != nil {
-		return err
-	}
-	return p.lc.Do(ctx, func() {
-		poller.Drain(p.vp, k.ID())
-		if last {
-			p.unpoll(poller, k)
-		}
-	})
 }
 
 // maxWakes bounds the wake descriptors of a port: the lcore makes a system call
@@ -363,21 +258,6 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int
 	return d.describe(), fds, nil
 }
 
-func (d *Desc) describe() wire.Bind {
-	p := d.port
-	geo := p.region.Geometry()
-	b := wire.Bind{
-		PortID: p.id, RegionSize: geo.Size(), IfOffset: d.ifo.Offset,
-		BufOffset: geo.BufOffset(), BufCount: geo.Buf.Count, BufSize: geo.Buf.Size,
-		TxRings: uint16(len(p.tx)), RxRings: uint16(len(p.rx)), HostTxRings: hostRings, HostRxRings: hostRings,
-		TxSlots: p.txSlots, RxSlots: p.rxSlots,
-		FirstTx: uint16(d.firstTx), EndTx: uint16(d.endTx), FirstRx: uint16(d.firstRx), EndRx: uint16(d.endRx),
-		MemID: p.region.ID(), Mode: d.mode, Flags: d.flags,
-	}
-	copy(b.Name[:len(b.Name)-1], p.name)
-	return b
-}
-
 // Close unbinds the descriptor: published TX slots are delivered, the rings,
 // buffers and the netmap_if go back, and an ephemeral port without further
 // users vanishes. After an error something is left allocated on purpose.
@@ -412,8 +292,8 @@ func (d *Desc) Close(ctx context.Context) error {
 		}
 	}
 	p.region.FreeIf(d.ifo)
-	if p.dev != nil && len(p.descs) == 0 && first == nil {
-		first = p.dev.closeForClients(ctx, p)
+	if len(p.descs) == 0 && first == nil {
+		first = p.be.close(ctx)
 	}
 	if first == nil {
 		g.vanish(ctx, p)
@@ -422,33 +302,9 @@ func (d *Desc) Close(ctx context.Context) error {
 }
 
 // vanish removes an ephemeral port if nobody uses it: no client has it open,
-// and no switch took it. With the last port of a switch that goes too.
+// and no switch took it.
 func (g *Registry) vanish(ctx context.Context, p *port) {
-	switch {
-	case !p.ephemeral || len(p.descs) > 0:
-		return
-	case p.kind != KindVALE && p.sw != nil:
-		return // it was made by an attachment, and goes with it
-	case p.kind == KindVALE:
-		// Usually nothing is left there, but after a close that found the lcore stuck.
-		if err := p.leavePoller(ctx); err != nil {
-			g.log.Error("a port without users stays", "port", p.name, "err", err)
-			return
-		}
-		_ = g.leaveSwitch(ctx, p) // destroy asks again whether the memory may go
+	if p.ephemeral && len(p.descs) == 0 && p.be.leave(ctx) {
+		g.destroy(ctx, p)
 	}
-	g.destroy(ctx, p)
-}
-
-var modeNames = map[uint32]string{abi.ModeAllNIC: "all-nic", abi.ModeOneNIC: "one-nic"}
-
-func (d *Desc) user() User {
-	u := User{PID: d.caller.PID, UID: d.caller.UID, Command: d.caller.Command, Since: d.since, Mode: modeNames[d.mode]}
-	for i := d.firstTx; i < d.endTx; i++ {
-		u.Rings = append(u.Rings, fmt.Sprintf("tx%d", i))
-	}
-	for i := d.firstRx; i < d.endRx; i++ {
-		u.Rings = append(u.Rings, fmt.Sprintf("rx%d", i))
-	}
-	return u
 }

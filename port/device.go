@@ -12,6 +12,7 @@ import (
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/abi"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -19,9 +20,10 @@ import (
 // driven only while somebody uses the port, so that the host has it otherwise;
 // other devices are plugged in as long as their port exists.
 type device struct {
+	plain
 	log     *slog.Logger
 	ifname  string // kernel interface; "" for other devices
-	driver  string // in effect, or the one that will be tried first
+	drv     string // in effect, or the one that will be tried first
 	choices []Driver
 	devargs string // other devices
 	queues  int
@@ -34,8 +36,6 @@ type device struct {
 	drop *hostDrop
 	unit *deviceUnit // while clients have the port open
 	lost bool        // the kernel interface went while it was driven
-
-	books vale.Counters // of frames between device and clients; the lcore's
 }
 
 // interfaceExists looks in the daemon's network namespace.
@@ -55,7 +55,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 		return nil, refuse(op, s.Name, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace", s.Ifname)
 	}
 	for _, p := range g.ports { // drivers do not see each other
-		if p.dev != nil && p.dev.ifname == s.Ifname {
+		if dev, ok := p.be.(*device); ok && dev.ifname == s.Ifname {
 			return nil, refuse(op, s.Name, unix.EBUSY, "interface %s belongs to port %s; use that, or delete it first", s.Ifname, p.name)
 		}
 	}
@@ -72,7 +72,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 	if err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
-	d.driver, d.bufSize = string(d.choices[0]), int(geo.Buf.Size)
+	d.drv, d.bufSize = string(d.choices[0]), int(geo.Buf.Size)
 	if err := d.fits(ifi); err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
@@ -85,12 +85,12 @@ func (g *Registry) createDevice(_ context.Context, s Spec) (*port, error) {
 		return nil, refuse("create port", s.Name, unix.EINVAL, "a device port needs devargs, for example net_null0")
 	}
 	d := &device{log: g.log, devargs: s.Devargs, queues: max(s.Rings, 1), slots: s.Slots}
-	if err := d.open(); err != nil {
+	if err := d.plugIn(); err != nil {
 		return nil, refuseFor("create port", s.Name, err)
 	}
 	p, err := g.addDevicePort(s, KindDevice, d)
 	if err != nil {
-		d.unplug()
+		d.pullOut()
 		return nil, err
 	}
 	return p, nil
@@ -105,25 +105,25 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	if slots == 0 {
 		slots = g.params.defaultSlots()
 	}
-	p, err := g.newPort(s.Name, kind, region, shape{d.queues, d.queues, slots, slots})
+	p, err := g.newPort(s.Name, kind, region, shape{hwTx: d.queues, hwRx: d.queues, txSlots: slots, rxSlots: slots})
 	if err != nil {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}
-	p.dev = d
+	d.plain, p.be = plain{g, p}, d
 	g.ports[p.name] = p
 	return p, nil
 }
 
-// open plugs the device in and starts it. Of several drivers for an interface
+// plugIn plugs the device in and starts it. Of several drivers for an interface
 // the first that works is taken.
-func (d *device) open() error {
+func (d *device) plugIn() error {
 	if d.nic != nil {
 		return nil
 	}
 	if d.ifname == "" {
-		err := d.start(d.devargs)
+		err := d.run(d.devargs)
 		if err != nil {
-			d.unplug()
+			d.pullOut()
 		}
 		return err
 	}
@@ -138,16 +138,16 @@ func (d *device) open() error {
 	for _, drv := range d.choices {
 		args, err := ethdev.InterfaceDevargs(string(drv), d.ifname, d.queues, d.slots)
 		if err == nil {
-			err = d.start(args)
+			err = d.run(args)
 		}
 		if err == nil && drv == DriverAFPacket {
 			d.drop, err = newHostDrop(ifi.Index)
 		}
 		if err == nil {
-			d.driver = string(drv)
+			d.drv = string(drv)
 			return nil
 		}
-		d.unplug()
+		d.pullOut()
 		errs = append(errs, fmt.Errorf("%s: %w", drv, err))
 	}
 	return fmt.Errorf("drive kernel interface %s: %w", d.ifname, errors.Join(errs...))
@@ -162,13 +162,13 @@ func (d *device) fits(ifi *net.Interface) error {
 	return nil
 }
 
-func (d *device) start(devargs string) (err error) {
+func (d *device) run(devargs string) (err error) {
 	if d.nic, err = ethdev.Attach(devargs); err != nil {
 		d.nic = nil
 		return err
 	}
 	if d.ifname == "" {
-		d.driver = d.nic.Info().Driver
+		d.drv = d.nic.Info().Driver
 	}
 	q := uint16(d.queues)
 	err = d.nic.Configure(ethdev.Config{RxQueues: q, TxQueues: q, RxDesc: uint16(d.slots), TxDesc: uint16(d.slots), Promiscuous: true})
@@ -192,8 +192,8 @@ func (d *device) start(devargs string) (err error) {
 	return nil
 }
 
-// unplug undoes open. No lcore may be using the device.
-func (d *device) unplug() {
+// pullOut undoes plugIn. No lcore may be using the device.
+func (d *device) pullOut() {
 	for i := range d.rx {
 		d.rx[i].free()
 		d.tx[i].free()
@@ -214,13 +214,13 @@ func (d *device) unplug() {
 }
 
 // use opens the device and makes its sockets wake the lcore.
-func (d *device) use(l *lcore.Lcore) error {
-	if err := d.open(); err != nil {
+func (d *device) use() error {
+	if err := d.plugIn(); err != nil {
 		return err
 	}
 	for _, fd := range d.nic.Sockets() {
-		if err := l.Watch(fd); err != nil {
-			d.idle(l)
+		if err := d.p.lc.Watch(fd); err != nil {
+			d.idle()
 			return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
 		}
 	}
@@ -229,19 +229,33 @@ func (d *device) use(l *lcore.Lcore) error {
 
 // idle ends a use: a kernel interface goes back to the host. No lcore may be
 // using the device.
-func (d *device) idle(l *lcore.Lcore) {
+func (d *device) idle() {
 	if d.nic == nil {
 		return
 	}
 	for _, fd := range d.nic.Sockets() {
-		_ = l.Unwatch(fd) // not watched if use failed half-way
+		_ = d.p.lc.Unwatch(fd) // not watched if use failed half-way
 	}
 	if d.ifname != "" {
-		d.unplug()
+		d.pullOut()
 	}
 }
 
-// sources are the receive queues, for a switch.
+// plug gives the transmit queues to a switch.
+func (d *device) plug() ([]vale.Sink, error) {
+	if err := d.use(); err != nil {
+		return nil, err
+	}
+	var out []vale.Sink
+	for _, q := range d.tx {
+		out = append(out, q)
+	}
+	return out, nil
+}
+
+func (d *device) unplug() { d.idle() }
+
+// sources are the receive queues.
 func (d *device) sources() []vale.Source {
 	var out []vale.Source
 	for _, q := range d.rx {
@@ -254,55 +268,66 @@ func (d *device) sources() []vale.Source {
 	return out
 }
 
-// sinks are the transmit queues, for a switch.
-func (d *device) sinks() []vale.Sink {
-	var out []vale.Sink
-	for _, q := range d.tx {
-		out = append(out, q)
+// admit refuses clients while a switch has the device.
+func (d *device) admit(full string, _ *abi.Register) error {
+	if sw := d.p.sw; sw != nil {
+		return refuse("register", full, unix.EBUSY, "the interface is attached to switch %s; open a port of that switch, or detach it", sw.name)
 	}
-	return out
+	return nil
 }
 
-// openForClients starts moving frames between the device and the port's rings.
-func (d *device) openForClients(ctx context.Context, p *port) error {
-	if err := d.closeForClients(ctx, p); err != nil { // left by a close that found the lcore stuck
+// open starts moving frames between the device and the port's rings.
+func (d *device) open(ctx context.Context) error {
+	p := d.p
+	if err := d.close(ctx); err != nil { // left by a close that found the lcore stuck
 		return fmt.Errorf("open %s: %w", p.name, err)
 	}
-	if err := d.use(p.lc); err != nil {
+	if err := d.use(); err != nil {
 		return refuseFor("register", p.name, err)
 	}
-	d.unit = newDeviceUnit(p)
+	d.unit = newDeviceUnit(d)
 	if err := p.lc.Add(ctx, d.unit); err != nil {
 		if !errors.Is(err, lcore.ErrMayRun) { // else it is taken off before the next use
 			d.unit = nil
-			d.idle(p.lc)
+			d.idle()
 		}
 		return fmt.Errorf("open %s: %w", p.name, err)
 	}
 	return nil
 }
 
-// drain sends what clients published.
-func (d *device) drain(ctx context.Context, p *port) error {
-	u := d.unit
-	if u == nil {
-		return nil
-	}
-	return p.lc.Do(ctx, u.drain)
-}
-
-// closeForClients stops it. When the lcore does not answer, the device stays.
-func (d *device) closeForClients(ctx context.Context, p *port) error {
+// close stops it. When the lcore does not answer, the device stays.
+func (d *device) close(ctx context.Context) error {
 	if d.unit == nil {
 		return nil
 	}
-	if err := p.lc.Remove(ctx, d.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+	if err := d.p.lc.Remove(ctx, d.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
 		return err
 	}
 	d.unit = nil
-	d.idle(p.lc)
+	d.idle()
 	return nil
 }
+
+// start makes an lcore that sleeps look at the ring, which it has not armed, and
+// at its queue.
+func (d *device) start(ctx context.Context, _ *kring) error { return d.p.lc.Do(ctx, func() {}) }
+
+// stop sends what clients published.
+func (d *device) stop(ctx context.Context, k *kring, _ bool) error {
+	u := d.unit
+	if u == nil || k.Dir() != abi.DirTx {
+		return nil
+	}
+	return d.p.lc.Do(ctx, u.drain)
+}
+
+// leave keeps a port that an attachment made, and that goes with it.
+func (d *device) leave(context.Context) bool { return d.p.sw == nil }
+
+func (d *device) free() { d.pullOut() }
+
+func (d *device) driver() string { return d.drv }
 
 // vanished tells, once, that the kernel interface that is driven is gone.
 func (d *device) vanished() bool {
@@ -318,8 +343,8 @@ func (d *device) vanished() bool {
 }
 
 // lose tells the clients of a port that its interface is gone: POLLERR.
-func (p *port) lose() {
-	d := p.dev
+func (d *device) lose() {
+	p := d.p
 	d.log.Warn("a kernel interface is gone; its port is of no use until it is closed, or detached, and opened again",
 		"port", p.name, "interface", d.ifname)
 	if d.unit == nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/ring"
@@ -24,17 +22,18 @@ type port struct {
 	used      bool // by a client or a switch, at some time
 	created   time.Time
 
-	region           *shm.Region
-	blocks           *shm.File // sync blocks, in the order of ring_ofs
-	tx, rx           []*kring
-	txSlots, rxSlots uint32
+	shape
+	region *shm.Region
+	blocks *shm.File // sync blocks, in the order of ring_ofs
+	tx, rx []*kring  // HW rings, then host rings
 
 	lc    *lcore.Lcore
 	descs map[*Desc]struct{}
 	sw    *valeSwitch // attached to
 	vp    *vale.Port
-	dev   *device       // KindInterface, KindDevice
 	past  vale.Counters // from switches it was on before
+	books vale.Counters // of frames that no switch counts; the lcore's
+	be    backend
 }
 
 // kring is one ring with what the control plane must know of it.
@@ -55,51 +54,61 @@ func (k *kring) String() string {
 	return fmt.Sprintf("rx%d", k.ID())
 }
 
-// hostRings are shown in netmap_if although no port has any yet (NC A.4).
-const hostRings = 1
-
-// shape is what a port is made with.
-type shape struct {
-	tx, rx           int
-	txSlots, rxSlots uint32
-}
-
-// newPort makes a port with all its rings in a region: RX rings first, as the
-// reference does (NC A.10). The region is retained.
+// newPort makes a port with all its rings in a region, which is retained. What
+// stands behind it is for the caller to add.
 func (g *Registry) newPort(full string, kind Kind, region *shm.Region, s shape) (*port, error) {
 	g.nextPort++
 	p := &port{
 		id: g.nextPort, name: full, kind: kind, created: time.Now(),
-		region: region, txSlots: s.txSlots, rxSlots: s.rxSlots,
-		lc: g.pick(), descs: map[*Desc]struct{}{},
+		region: region, lc: g.pick(), descs: map[*Desc]struct{}{},
 	}
 	region.Retain()
-	blocks, err := shm.NewFile("sync:"+full, uint64(s.tx+s.rx+2*hostRings)*abi.SyncBlockSize, false)
-	if err != nil {
+	if err := p.makeRings(s, len(g.lcores) > 1); err != nil {
 		g.dropRegion(region)
-		return nil, err
+		return nil, fmt.Errorf("make the rings of %s: %w", full, err)
+	}
+	return p, nil
+}
+
+// makeRings makes all rings of a port, RX rings first, as the reference does (NC
+// A.10). Into shared RX rings several lcores may deliver.
+func (p *port) makeRings(s shape, shared bool) error {
+	p.shape = s
+	blocks, err := shm.NewFile("sync:"+p.name, uint64(s.entries())*abi.SyncBlockSize, false)
+	if err != nil {
+		return err
 	}
 	p.blocks = blocks
-	for i := range s.rx {
+	for i := range s.hwRx + s.hostRx {
 		if err == nil {
-			err = p.addRing(abi.DirRx, i, s.rxSlots, ring.Indices{}, s.tx+hostRings+i)
+			err = p.addRing(abi.DirRx, i, s.rxSlots, ring.Indices{}, s.firstRxEntry()+i)
 		}
 	}
-	for i := range s.tx {
+	for i := range s.hwTx + s.hostTx {
 		if err == nil {
 			err = p.addRing(abi.DirTx, i, s.txSlots, ring.Indices{HwTail: s.txSlots - 1}, i)
 		}
 	}
 	if err != nil {
-		p.free(g)
-		return nil, fmt.Errorf("make the rings of %s: %w", full, err)
+		p.freeRings()
+		return err
 	}
-	if len(g.lcores) > 1 {
-		for _, k := range p.rx {
-			k.Share() // any lcore of the switch may deliver
+	for _, k := range p.rx {
+		if shared {
+			k.Share()
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// freeRings undoes makeRings. No lcore may know the rings any more.
+func (p *port) freeRings() {
+	for _, k := range p.rings() {
+		k.Stop() // clients that still map it see the port gone
+		p.region.FreeRing(k.obj)
+	}
+	p.tx, p.rx = nil, nil
+	_ = p.blocks.Close()
 }
 
 func (p *port) addRing(dir, id int, slots uint32, ix ring.Indices, block int) error {
@@ -129,28 +138,19 @@ func (p *port) rings() []*kring { return append(append([]*kring{}, p.tx...), p.r
 
 // free gives back what newPort took. No lcore may know the port any more.
 func (p *port) free(g *Registry) {
-	for _, k := range p.rings() {
-		k.Stop() // clients that still map it see the port gone
-		p.region.FreeRing(k.obj)
-	}
+	p.freeRings()
 	g.dropRegion(p.region)
-	_ = p.blocks.Close()
 }
 
 // destroy removes a port that is neither open nor attached. When an lcore does
 // not answer, its memory and device are leaked rather than pulled from under it.
 func (g *Registry) destroy(ctx context.Context, p *port) {
-	var err error
-	if p.dev != nil {
-		err = p.dev.closeForClients(ctx, p) // nothing to do, unless a close failed
-	}
+	err := p.be.close(ctx) // nothing to do, unless a close failed
 	if err == nil {
 		err = g.quiesce(ctx)
 	}
 	st := g.portStats(p)
-	if p.dev != nil {
-		st.Device = p.dev.counters()
-	}
+	st.Device = p.be.counters()
 	st.Gone = true
 	delete(g.ports, p.name)
 	if p.used || !p.ephemeral { // not what was made to answer a question
@@ -161,9 +161,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 		g.log.Error("what a port had is left allocated", "port", p.name, "err", err)
 		return
 	}
-	if p.dev != nil {
-		p.dev.unplug()
-	}
+	p.be.free()
 	p.free(g)
 }
 
@@ -202,7 +200,7 @@ func (p *port) bookUnread(ctx context.Context, k *kring) error {
 		if frames, bytes = k.Unread(); frames == 0 || p.vp != nil {
 			return
 		}
-		b := &p.dev.books
+		b := &p.books
 		frames = min(frames, b.Rx.Frames)
 		b.Rx.Frames -= frames
 		b.Rx.Bytes -= min(bytes, b.Rx.Bytes)
@@ -260,36 +258,19 @@ func (p *port) anyUser() int {
 	return 0
 }
 
-func (p *port) driver() string {
-	if p.dev == nil {
-		return ""
-	}
-	return p.dev.driver
-}
-
 func (p *port) info() Info {
 	i := Info{
-		ID: p.id, Name: p.name, Kind: p.kind, Driver: p.driver(), Ephemeral: p.ephemeral, Index: -1,
-		LinkUp: true, TxRings: len(p.tx), RxRings: len(p.rx), TxSlots: int(p.txSlots), RxSlots: int(p.rxSlots),
+		ID: p.id, Name: p.name, Kind: p.kind, Driver: p.be.driver(), Ephemeral: p.ephemeral, Index: -1,
+		LinkUp: true, TxRings: p.hwTx, RxRings: p.hwRx, TxSlots: int(p.txSlots), RxSlots: int(p.rxSlots),
 		RegionID: p.region.ID(), Lcore: p.lc.ID(), Created: p.created,
 	}
 	if p.sw != nil {
 		i.Switch = p.sw.name
 		i.Index = p.vp.Index()
 	}
-	if p.dev != nil {
-		p.dev.describe(&i)
-	}
+	p.be.describe(&i)
 	for d := range p.descs {
 		i.Users = append(i.Users, d.user())
 	}
 	return i
-}
-
-// check that a registration fits the port before anything is done.
-func (p *port) admit(full string) error {
-	if p.sw != nil && p.kind != KindVALE {
-		return refuse("register", full, unix.EBUSY, "the interface is attached to switch %s; open a port of that switch, or detach it", p.sw.name)
-	}
-	return nil
 }

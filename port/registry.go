@@ -362,8 +362,8 @@ func (g *Registry) Tend(now time.Time) {
 		g.sweepRegions()
 	}
 	for _, p := range g.ports {
-		if p.dev != nil && p.dev.vanished() {
-			p.lose()
+		if d, ok := p.be.(*device); ok && d.vanished() {
+			d.lose()
 		}
 	}
 	for _, p := range g.ports {

@@ -81,9 +81,9 @@ func (g *Registry) PortInfo(ctx context.Context, who Caller, full string, q *abi
 		if p == nil {
 			return
 		}
-		q.TxSlots, q.RxSlots = p.txSlots, p.rxSlots
-		q.TxRings, q.RxRings = uint16(len(p.tx)), uint16(len(p.rx))
-		q.HostTxRings, q.HostRxRings = 0, 0
+		p.counts(&req)
+		q.TxSlots, q.RxSlots, q.TxRings, q.RxRings = req.TxSlots, req.RxSlots, req.TxRings, req.RxRings
+		q.HostTxRings, q.HostRxRings = req.HostTxRings, req.HostRxRings
 	})
 }
 

@@ -53,9 +53,7 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 	}
 	for _, p := range live {
 		s := p.stats(books[p])
-		if p.dev != nil {
-			s.Device = p.dev.counters()
-		}
+		s.Device = p.be.counters()
 		snap.Ports = append(snap.Ports, s)
 	}
 	snap.Ports = append(snap.Ports, g.departed.stats...)
@@ -78,8 +76,8 @@ func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*por
 			if p.sw != nil && p.sw.pollers[l] != nil {
 				p.sw.pollers[l].Share(p.vp, b)
 			}
-			if p.lc == l && p.dev != nil {
-				b.Add(&p.dev.books)
+			if p.lc == l {
+				b.Add(&p.books)
 			}
 		}
 	}
@@ -118,8 +116,6 @@ func (g *Registry) portStats(p *port) Stats {
 		live := p.vp.Counters()
 		c.Add(&live)
 	}
-	if p.dev != nil {
-		c.Add(&p.dev.books)
-	}
+	c.Add(&p.books)
 	return p.stats(&c)
 }

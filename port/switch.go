@@ -9,9 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/lcore"
-	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/name"
-	"github.com/netmapd/netmapd/shm"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -72,8 +70,8 @@ func (g *Registry) poller(ctx context.Context, s *valeSwitch, l *lcore.Lcore) (*
 	}
 	s.pollers[l] = pl
 	for _, p := range g.ports {
-		if p.sw == s && p.lc == l && p.dev != nil { // nobody opens a device's port again
-			if err := p.pollDevice(ctx, pl); err != nil {
+		if p.sw == s && p.lc == l {
+			if err := p.pollSources(ctx, pl); err != nil {
 				return nil, err
 			}
 		}
@@ -89,10 +87,16 @@ func pollerFailure(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) (error,
 	return failed, nil
 }
 
-// pollDevice makes a switch take frames from the queues of an attached device.
-func (p *port) pollDevice(ctx context.Context, pl *vale.Poller) error {
+// pollSources makes a switch take frames from what an attached port has beside
+// the rings of clients.
+func (p *port) pollSources(ctx context.Context, pl *vale.Poller) error {
+	at, ok := p.be.(attachable)
+	if !ok {
+		return nil
+	}
+	sources := at.sources()
 	return p.lc.Do(ctx, func() {
-		for i, src := range p.dev.sources() {
+		for i, src := range sources {
 			pl.Add(p.vp, i, src)
 		}
 	})
@@ -110,65 +114,6 @@ func (g *Registry) dropSwitch(ctx context.Context, s *valeSwitch) {
 		s.ClosePoller(pl)
 	}
 	delete(g.switches, s.name)
-}
-
-// createVALE makes the ephemeral port that a client opens as valeX:name, and
-// its switch if there is none (NC E.4).
-func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, req *abi.Register) (*port, error) {
-	const op = "register"
-	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
-		return nil, refuse(op, core.Name, unix.EBUSY, "the interface %s is attached to %s and the switch uses its rings", core.Port, core.Switch)
-	}
-	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
-		return nil, refuse(op, core.Name, unix.EINVAL,
-			"%q is an interface that is not attached to %s; attach it with nmctl switch attach, or choose another port name", core.Port, core.Switch)
-	}
-	s := shape{
-		tx: wish(req.TxRings, abi.ValeMaxRings, 1), rx: wish(req.RxRings, abi.ValeMaxRings, 1),
-		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
-		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
-	}
-	region := g.regions[req.MemID]
-	var err error
-	switch {
-	case req.MemID == abi.MemIDGlobal:
-		region, err = g.globalRegion()
-	case req.MemID == 0:
-		region, err = g.privateRegion(who, core.Name, shm.PortShape{
-			TxRings: uint32(s.tx), RxRings: uint32(s.rx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
-			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
-		})
-	}
-	if err != nil {
-		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
-	}
-	p, err := g.newPort(core.Name, KindVALE, region, s)
-	if err != nil {
-		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
-	}
-	p.ephemeral = true
-	sw := g.switches[core.Switch]
-	if sw == nil {
-		sw = g.newSwitch(core.Switch, true)
-	}
-	sinks := make([]vale.Sink, len(p.rx))
-	for i, k := range p.rx {
-		sinks[i] = vale.NewRxSink(k.Ring)
-	}
-	if err := g.joinSwitch(ctx, sw, p, sinks); err != nil {
-		p.free(g)
-		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
-	}
-	g.ports[p.name] = p
-	return p, nil
-}
-
-// wish limits a requested count; 0 means the default.
-func wish[T uint16 | uint32](n T, most, def int) int {
-	if n == 0 {
-		return def
-	}
-	return min(int(n), most)
 }
 
 // joinSwitch attaches a port; an ephemeral switch that stays empty goes again.
@@ -276,28 +221,33 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 	case len(p.descs) > 0:
 		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "pid %d has it open", p.anyUser())
 	}
-	if err := g.attachDevice(ctx, s, p); err != nil {
+	at, ok := p.be.(attachable)
+	if !ok {
+		return SwitchPort{}, refuse(op, portName, unix.EINVAL, "ports of kind %s cannot be on a switch", p.kind)
+	}
+	if err := g.attach(ctx, s, p, at); err != nil {
 		g.vanish(ctx, p) // unless the undoing failed, and it is on the switch still
 		return SwitchPort{}, refuseFor(op, portName, err)
 	}
 	return SwitchPort{Index: p.vp.Index(), Name: p.name}, nil
 }
 
-// attachDevice opens the device and makes the switch's poller take frames from
-// its queues.
-func (g *Registry) attachDevice(ctx context.Context, s *valeSwitch, p *port) error {
+// attach gets the port's own side ready and makes the switch's poller take
+// frames from it.
+func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attachable) error {
 	pl, err := g.poller(ctx, s, p.lc)
 	if err != nil {
 		return err
 	}
-	if err := p.dev.use(p.lc); err != nil {
+	sinks, err := at.plug()
+	if err != nil {
 		return err
 	}
-	if err := g.joinSwitch(ctx, s, p, p.dev.sinks()); err != nil {
-		p.dev.idle(p.lc)
+	if err := g.joinSwitch(ctx, s, p, sinks); err != nil {
+		at.unplug()
 		return err
 	}
-	if err := p.pollDevice(ctx, pl); err != nil {
+	if err := p.pollSources(ctx, pl); err != nil {
 		if derr := g.detach(ctx, p); derr != nil {
 			g.log.Error("undo an attachment", "err", derr)
 		}
@@ -339,8 +289,8 @@ func (g *Registry) detach(ctx context.Context, p *port) error {
 	if err != nil {
 		return fmt.Errorf("detach %s from %s: it is off the switch, but an lcore may still use its device: %w", p.name, s.name, err)
 	}
-	if p.dev != nil {
-		p.dev.idle(p.lc)
+	if at, ok := p.be.(attachable); ok {
+		at.unplug()
 	}
 	return nil
 }

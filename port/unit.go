@@ -18,14 +18,15 @@ type queuePair struct {
 	transmit *vale.Link
 }
 
-func newDeviceUnit(p *port) *deviceUnit {
-	u := &deviceUnit{silent: len(p.dev.nic.Sockets()) == 0}
-	for i := range p.dev.rx {
+func newDeviceUnit(d *device) *deviceUnit {
+	p := d.p
+	u := &deviceUnit{silent: len(d.nic.Sockets()) == 0}
+	for i := range d.rx {
 		src := vale.NewTxSource(p.tx[i].Ring)
 		u.queues = append(u.queues, queuePair{
 			rx: p.rx[i], tx: p.tx[i],
-			receive:  vale.NewLink(p.dev.rx[i], vale.NewRxSink(p.rx[i].Ring), true, &p.dev.books),
-			transmit: vale.NewLink(src, p.dev.tx[i], false, &p.dev.books),
+			receive:  vale.NewLink(d.rx[i], vale.NewRxSink(p.rx[i].Ring), true, &p.books),
+			transmit: vale.NewLink(src, d.tx[i], false, &p.books),
 		})
 	}
 	return u

@@ -1,0 +1,75 @@
+package port
+
+import (
+	"context"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// backend is what stands behind a port: everything in which the kinds differ.
+// The registry calls it under its lock; what an lcore uses, a backend changes by
+// commands to that lcore. A kind embeds plain and says only what is its own.
+type backend interface {
+	// admit says whether a registration fits the port, before anything is done.
+	admit(full string, req *abi.Register) error
+
+	// open gets ready for the first descriptor, before its rings start. close
+	// undoes it once the last descriptor's rings have stopped; it is called again
+	// before the port goes, should it have failed.
+	open(ctx context.Context) error
+	close(ctx context.Context) error
+
+	// start makes an lcore serve a ring that got its first user.
+	start(ctx context.Context, k *kring) error
+
+	// stop delivers what was published on a ring that loses a user. With the last
+	// one no lcore begins to serve the ring again; the caller quiesces them.
+	stop(ctx context.Context, k *kring, last bool) error
+
+	// leave takes a port that nobody has open out of what it is part of, and says
+	// whether it may go now.
+	leave(ctx context.Context) bool
+
+	// free gives back what is the kind's own. No lcore knows the port any more.
+	free()
+
+	// describe adds what only the kind knows, and driver its name for it.
+	describe(i *Info)
+	driver() string
+
+	// counters are the driver's own; nil for kinds without.
+	counters() map[string]uint64
+}
+
+// attachable is a backend whose port an operator, or a client by VALE_ATTACH,
+// can put on a switch.
+type attachable interface {
+	backend
+
+	// plug gets ready for a switch, and says what that delivers to. unplug undoes
+	// it; no lcore uses the sinks and sources any more.
+	plug() ([]vale.Sink, error)
+	unplug()
+
+	// sources are what the switch takes frames from as long as the port is on it;
+	// the place of one is its ring. Rings that clients have open come by start.
+	sources() []vale.Source
+}
+
+// plain is a backend that does nothing.
+type plain struct {
+	g *Registry
+	p *port
+}
+
+func (plain) admit(string, *abi.Register) error        { return nil }
+func (plain) open(context.Context) error               { return nil }
+func (plain) close(context.Context) error              { return nil }
+func (plain) start(context.Context, *kring) error      { return nil }
+func (plain) stop(context.Context, *kring, bool) error { return nil }
+func (plain) leave(context.Context) bool               { return true }
+func (plain) free()                                    {}
+func (plain) describe(*Info)                           {}
+func (plain) driver() string                           { return "" }
+func (plain) counters() map[string]uint64              { return nil }
