@@ -346,9 +346,9 @@ func TestInterfaceDevargs(t *testing.T) {
 		queues, slots  int
 		want, err      string
 	}{
-		{"af_packet", "eth0", 0, 0, "net_af_packet_eth0,iface=eth0,qpairs=1,blocksz=65536,framesz=2048,framecnt=1024", ""},
-		{"net_af_packet", "eth0.5", 2, 600, "net_af_packet_eth0.5,iface=eth0.5,qpairs=2,blocksz=65536,framesz=2048,framecnt=1024", ""},
-		{"af_packet", "e", 1, 1, "net_af_packet_e,iface=e,qpairs=1,blocksz=65536,framesz=2048,framecnt=32", ""},
+		{"af_packet", "eth0", 0, 0, "net_af_packet_eth0,iface=eth0,qpairs=1,blocksz=65536,framesz=2048,framecnt=1024,qdisc_bypass=1", ""},
+		{"net_af_packet", "eth0.5", 2, 600, "net_af_packet_eth0.5,iface=eth0.5,qpairs=2,blocksz=65536,framesz=2048,framecnt=1024,qdisc_bypass=1", ""},
+		{"af_packet", "e", 1, 1, "net_af_packet_e,iface=e,qpairs=1,blocksz=65536,framesz=2048,framecnt=32,qdisc_bypass=1", ""},
 		{"af_xdp", "eth0", 4, 0, "net_af_xdp_eth0,iface=eth0,start_queue=0,queue_count=4,force_copy=1,busy_budget=0", ""},
 		{"pcap", "eth0", 1, 0, "", "want af_packet or af_xdp"},
 		{"af_packet", "", 1, 0, "", "interface name"},

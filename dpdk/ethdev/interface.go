@@ -46,7 +46,8 @@ func InterfaceDevargs(driver, ifname string, queues, slots int) (string, error) 
 	driver = "net_" + strings.TrimPrefix(driver, "net_")
 	switch driver {
 	case driverAFPacket:
-		return fmt.Sprintf("%s_%s,iface=%s,qpairs=%d,blocksz=%d,framesz=%d,framecnt=%d",
+		// qdisc_bypass: what we send is not the host's, so the hooks and queues of the host's traffic control are not for it.
+		return fmt.Sprintf("%s_%s,iface=%s,qpairs=%d,blocksz=%d,framesz=%d,framecnt=%d,qdisc_bypass=1",
 			driver, ifname, ifname, queues, afPacketBlock, afPacketFrame, slots), nil
 	case driverAFXDP:
 		// force_copy: we copy anyhow, and zero copy does not work on every interface. busy_budget=0: busy polling would cost a

@@ -74,7 +74,7 @@ func domain(fd int) int {
 //
 // A packet socket also sees what the host sends. PACKET_IGNORE_OUTGOING exists for that but does nothing here, because the
 // driver has put its sockets in a fanout group, whose own setting counts instead (tried). And a frame longer than a slot of
-// the driver's ring would be cut silently. A socket filter drops both.
+// the driver's ring would be cut silently. A socket filter drops both, and what has the mark HostMark.
 func (d *Device) filterSockets() error {
 	if d.info.Driver != driverAFPacket {
 		return nil
@@ -99,9 +99,15 @@ func (d *Device) filterSockets() error {
 // slotOverhead is what the kernel keeps of a ring slot of packet socket version 2 in front of an Ethernet frame.
 const slotOverhead = 66
 
+// HostMark is the socket mark of frames that are given to the host as if an interface had received them. They did not come
+// in there, so its packet sockets leave them alone. The value is any that nobody else is likely to use.
+const HostMark = 0x6e6d6864
+
 // packetFilter accepts incoming frames of up to maxLen bytes.
 func packetFilter(maxLen uint32) []bpf.Instruction {
 	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtMark},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: HostMark, SkipTrue: 5},
 		bpf.LoadExtension{Num: bpf.ExtType},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 3},
 		bpf.LoadExtension{Num: bpf.ExtLen},

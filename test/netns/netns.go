@@ -141,6 +141,13 @@ func Veth(tb testing.TB, a *NS, aName string, b *NS, bName string) {
 	tb.Cleanup(func() { _ = a.Try(func() error { return del(aName) }) })
 }
 
+// OffloadsOn gives an interface of Veth its offloads for sending back: frames then leave the stack unsegmented and
+// without checksums.
+func OffloadsOn(tb testing.TB, n *NS, ifname string) {
+	tb.Helper()
+	n.Do(tb, func() error { return setOffloads(ifname, 1) })
+}
+
 func del(ifname string) error {
 	l, err := netlink.LinkByName(ifname)
 	if err != nil {
