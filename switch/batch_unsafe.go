@@ -23,8 +23,9 @@ type Batch struct {
 	Multi bool           // some frame has more than one fragment
 	Frags [MaxBatch]Frag
 
-	limit int       // slots to take at most
-	ctr   *Counters // of the port that the source belongs to
+	header uint16    // length of the virtio-net header that frames begin with
+	limit  int       // slots to take at most
+	ctr    *Counters // of the port that the source belongs to
 }
 
 // Limit is the number of slots a source should take at most. A single frame
@@ -40,6 +41,17 @@ func (b *Batch) Drop(r Reason, frames, bytes uint64) {
 
 // at is the address of a fragment.
 func (b *Batch) at(f *Frag) unsafe.Pointer { return unsafe.Add(b.Base, f.Off) }
+
+// behind is the address of a fragment's byte number skip.
+func (b *Batch) behind(f *Frag, skip uint16) unsafe.Pointer { return unsafe.Add(b.at(f), skip) }
+
+// bytes is the memory of a fragment.
+func (b *Batch) bytes(f *Frag) []byte { return unsafe.Slice((*byte)(b.at(f)), f.Len) }
+
+// over empties the batch; its fragments are then those of mem.
+func (b *Batch) over(mem []byte) {
+	b.Base, b.N, b.Multi = unsafe.Pointer(unsafe.SliceData(mem)), 0, false
+}
 
 const macMask = 1<<48 - 1
 

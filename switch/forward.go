@@ -24,7 +24,11 @@ type work struct {
 // forward moves the batch that the poller holds.
 func (pl *Poller) forward(v *view, s *source) {
 	w := &pl.work
-	w.n = classify(&pl.batch, &w.headers, s.ctr)
+	if h := pl.batch.header; h == 0 {
+		w.n = classify(&pl.batch, &w.headers, s.ctr)
+	} else {
+		w.n = classifyBehind(&pl.batch, h, &w.headers, s.ctr)
+	}
 	if w.n == 0 {
 		return
 	}
@@ -220,7 +224,12 @@ func (pl *Poller) send(d *dest, ring int, list []uint16) {
 		return
 	}
 	pl.sending = d
-	frames, bytes := d.sinks[ring].Deliver(&pl.batch, list, &d.ctr.Drops)
+	var frames, bytes uint64
+	if d.header == pl.batch.header {
+		frames, bytes = d.sinks[ring].Deliver(&pl.batch, list, &d.ctr.Drops)
+	} else {
+		frames, bytes = pl.conv.deliver(&pl.batch, list, d, d.sinks[ring])
+	}
 	pl.sending = nil
 	d.ctr.Rx.Frames += frames
 	d.ctr.Rx.Bytes += bytes

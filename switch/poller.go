@@ -56,6 +56,7 @@ type Poller struct {
 
 	batch Batch
 	work  work
+	conv  *converter // nil while no port has a header
 }
 
 // view is what a poller knows of its switch: written by the control plane
@@ -75,9 +76,12 @@ type view struct {
 
 // dest is a port as a destination; port is nil where the index is vacant.
 type dest struct {
-	port  *Port
-	sinks []Sink
-	ctr   *Counters
+	port   *Port
+	sinks  []Sink
+	ctr    *Counters
+	header uint16 // length of the virtio-net header of its frames
+	most   uint16 // bytes of the longest frame it gets when a packet is cut
+	slot   uint16 // bytes that one of its slots holds
 }
 
 // Add makes the poller poll src, which is ring number ring of port p.
@@ -128,11 +132,12 @@ func (pl *Poller) Drain(p *Port, ring int) (frames int) {
 
 // turn moves one batch of one source.
 func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
-	if v.dest[s.port.index].port != s.port {
+	from := &v.dest[s.port.index]
+	if from.port != s.port {
 		return 0, 0 // detached with its sources still here
 	}
 	b := &pl.batch
-	b.N, b.Multi, b.ctr = 0, false, s.ctr
+	b.N, b.Multi, b.ctr, b.header = 0, false, s.ctr, from.header
 	before := s.ctr.Tx.Frames
 	if slots = s.Next(b); slots == 0 {
 		return 0, 0

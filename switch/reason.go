@@ -16,17 +16,21 @@ const (
 	OwnAddress                     // the destination is the port that the frame came from (NC E.5.1)
 	NoDestination                  // nobody else is on the switch
 	VacantPort                     // a compatible table names a port that left (NC E.5.1)
+	BadHeader                      // the virtio-net header is neither at the beginning of the first fragment nor all of it (NC E.5.1)
+
+	lastAtSource = iota - 1
 )
 
 // The reasons of drops at a destination; others may have got the frame.
 const (
-	RingFull    Reason = iota + VacantPort + 1 // the receiver's ring, or the device's queue, had no room
-	NotBound                                   // nobody opened the receiving ring
-	RxBadIndex                                 // the receiver's slot names a buffer outside its region; it got length 0 there
-	RxBadLength                                // a fragment is longer than the receiver's buffers; it got length 0 there
-	Unread                                     // delivered, but never read before the port closed
+	RingFull    Reason = iota + lastAtSource + 1 // the receiver's ring, or the device's queue, had no room
+	NotBound                                     // nobody opened the receiving ring
+	RxBadIndex                                   // the receiver's slot names a buffer outside its region; it got length 0 there
+	RxBadLength                                  // a fragment is longer than the receiver's buffers; it got length 0 there
+	Unread                                       // delivered, but never read before the port closed
+	BadOffload                                   // what the virtio-net header asks for is unknown, or not possible with this packet (NC E.11)
 
-	numReasons = iota + VacantPort + 1
+	numReasons = iota + lastAtSource + 1
 )
 
 var reasonNames = [numReasons]string{
@@ -38,11 +42,13 @@ var reasonNames = [numReasons]string{
 	OwnAddress:       "own_address",
 	NoDestination:    "no_destination",
 	VacantPort:       "vacant_port",
+	BadHeader:        "bad_header",
 	RingFull:         "ring_full",
 	NotBound:         "not_bound",
 	RxBadIndex:       "rx_bad_index",
 	RxBadLength:      "rx_bad_length",
 	Unread:           "unread",
+	BadOffload:       "bad_offload",
 }
 
 // Reasons lists all reasons, in the order of their values.
@@ -56,7 +62,7 @@ func Reasons() []Reason {
 
 // AtSource says that the drop is counted at the port the frame came from;
 // otherwise it is counted at the port the frame was going to.
-func (r Reason) AtSource() bool { return r <= VacantPort }
+func (r Reason) AtSource() bool { return r <= lastAtSource }
 
 func (r Reason) String() string {
 	if int(r) < len(reasonNames) {

@@ -19,6 +19,9 @@ type RxSink struct {
 // NewRxSink makes the sink of an RX ring.
 func NewRxSink(r *ring.Ring) *RxSink { return &RxSink{r: r} }
 
+// SlotSize is how many bytes a slot holds.
+func (s *RxSink) SlotSize() int { return int(s.r.Bufs().Size()) }
+
 // Deliver copies the frames in order until one does not fit; that one and the
 // rest are dropped. A fragment for which the receiver's slot is bad, or its
 // buffer too small, arrives with length 0 (NC E.5.2), and its frame counts as a

@@ -71,7 +71,11 @@ type Port struct {
 	index int
 	sinks []Sink
 
+	slot uint16 // bytes that a slot of its sinks holds
+
 	// Under the switch's lock.
+	header uint16 // see SetHeader
+	most   uint16
 	shares map[*Poller]*Counters // each written by one lcore only
 	base   Counters              // what closed pollers counted, and Unread
 }
@@ -120,7 +124,7 @@ func (s *Switch) Attach(name string, sinks []Sink) (*Port, error) {
 	}
 	p := &Port{
 		name: name, sw: s, index: int(s.order[s.active]), sinks: slices.Clone(sinks),
-		shares: make(map[*Poller]*Counters),
+		slot: slotSize(sinks), most: defaultMost, shares: make(map[*Poller]*Counters),
 	}
 	for _, pl := range s.pollers {
 		p.shares[pl] = new(Counters)
@@ -227,6 +231,7 @@ func (s *Switch) ClosePoller(pl *Poller) {
 // publish gives every poller a new view.
 func (s *Switch) publish() {
 	for _, pl := range s.pollers {
+		pl.prepare(s.ports)
 		v := &view{
 			tab: s.tab, epoch: s.epoch, compat: s.opt.Compat,
 			dest:  make([]dest, len(s.ports)),
@@ -235,7 +240,7 @@ func (s *Switch) publish() {
 		}
 		for i, p := range s.ports {
 			if p != nil {
-				v.dest[i] = dest{port: p, sinks: p.sinks, ctr: p.shares[pl]}
+				v.dest[i] = dest{port: p, sinks: p.sinks, ctr: p.shares[pl], header: p.header, most: p.most, slot: p.slot}
 				v.active = append(v.active, uint16(i))
 			}
 		}

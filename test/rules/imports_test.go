@@ -40,15 +40,16 @@ var layers = map[string]struct {
 	"daemon/metrics": {nil, "works on snapshots"},
 
 	"dpdk":  {nil, "bindings only: they know nothing of what is built on them"},
-	"port":  {append([]string{"dpdk", "switch", "shm", "ring", "lcore", "hostif"}, words...), "the port kinds; their rings are poll units of an lcore"},
+	"port":  {append([]string{"dpdk", "switch", "switch/offload", "shm", "ring", "lcore", "hostif"}, words...), "the port kinds; their rings are poll units of an lcore"},
 	"lcore": {nil, "a runtime for any poll unit; DPDK registration is injected"},
 
 	"hostif": {nil, "kernel interfaces as the host stack sees them; knows nothing of rings"},
 
-	"switch":     {[]string{"netmap/abi", "ring"}, "pure Go over ring views"},
-	"ring":       {[]string{"netmap/abi"}, "one ring as both sides see it: layout, sync block, checks"},
-	"ring/model": {nil, "a model must not share code with what it models"},
-	"shm":        {[]string{"netmap/abi", "ring"}, "regions; what moves in them is not its business"},
+	"switch":         {[]string{"netmap/abi", "ring", "switch/offload"}, "pure Go over ring views"},
+	"switch/offload": {nil, "checksums and segmentation: packets in, frames out"},
+	"ring":           {[]string{"netmap/abi"}, "one ring as both sides see it: layout, sync block, checks"},
+	"ring/model":     {nil, "a model must not share code with what it models"},
+	"shm":            {[]string{"netmap/abi", "ring"}, "regions; what moves in them is not its business"},
 
 	"clib": {nil, "C; in Go there are only tests, which build and run it"},
 
