@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,21 +28,85 @@ type Address struct {
 	MAC    MAC
 	Index  int  // of the port
 	Static bool // set by SetStatic: neither learned nor forgotten
+
+	// Age is how long ago the last frame came from there, at most, to a fifth of
+	// Options.Age; 0 for static addresses and where none age.
+	Age time.Duration
 }
 
 // Addresses lists the forwarding table, sorted by address.
 func (s *Switch) Addresses() []Address {
 	s.mu.Lock()
-	tab := s.tab
-	s.mu.Unlock()
+	defer s.mu.Unlock()
 	var list []Address
-	tab.each(func(e uint64) {
-		list = append(list, Address{macOf(e & macMask), entryPort(e), entryEpoch(e) == 0})
+	s.tab.each(func(e uint64) {
+		list = append(list, Address{macOf(e & macMask), entryPort(e), entryEpoch(e) == 0, s.ageOf(e)})
 	})
 	slices.SortFunc(list, func(a, b Address) int {
 		return cmp.Or(slices.Compare(a.MAC[:], b.MAC[:]), cmp.Compare(a.Index, b.Index))
 	})
 	return list
+}
+
+// ageOf is the age of an entry.
+func (s *Switch) ageOf(e uint64) time.Duration {
+	if entryEpoch(e) == 0 || s.opt.Compat {
+		return 0
+	}
+	steps := (s.epoch + epochs - entryEpoch(e)) % epochs
+	return time.Duration(steps) * s.opt.Age / 5
+}
+
+// TableStats describe the forwarding table.
+type TableStats struct {
+	Size      int    // slots
+	Used      int    // addresses, Static ones included
+	Static    int    // addresses that were pinned
+	Displaced int    // addresses that do not lie in the first slot they want, and cost a longer search
+	Evicted   uint64 // addresses that lost their place to another since the switch was made
+	Age       time.Duration
+	Limit     int // of Size
+}
+
+// Table describes the forwarding table.
+func (s *Switch) Table() TableStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tab
+	st := TableStats{Size: len(t.words), Evicted: s.evicted + t.evicted.Load(), Age: s.opt.Age, Limit: s.opt.MaxAddresses}
+	for i := range t.words {
+		e := atomic.LoadUint64(&t.words[i])
+		if e == 0 {
+			continue
+		}
+		st.Used++
+		if entryEpoch(e) == 0 {
+			st.Static++
+		}
+		if t.place(e&macMask)&uint64(len(t.words)-1) != uint64(i) {
+			st.Displaced++
+		}
+	}
+	if s.opt.Compat {
+		st.Limit = compatSize
+	}
+	return st
+}
+
+// Flush forgets all learned addresses, or those of one port when p is not nil;
+// static ones stay. It returns how many there were.
+func (s *Switch) Flush(p *Port) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rebuild(len(s.tab.words), func(e uint64) bool {
+		if entryEpoch(e) == 0 || p != nil && (!s.has(p) || entryPort(e) != p.index) {
+			return true
+		}
+		n++
+		return false
+	})
+	s.publish()
+	return n
 }
 
 // SetStatic pins an address to a port, whatever frames say, until the port
@@ -64,7 +129,7 @@ func (s *Switch) SetStatic(m MAC, p *Port) error {
 	if tab.lookup(w) != pin {
 		return fmt.Errorf("pin %v on switch %q: other static addresses occupy its place in the table", m, s.name)
 	}
-	s.tab = tab
+	s.replace(tab)
 	s.publish()
 	return nil
 }
@@ -144,6 +209,11 @@ func (s *Switch) rebuild(size int, keep func(e uint64) bool) {
 	tab := s.emptyTable(size)
 	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && keep(e) })
 	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && keep(e) })
+	s.replace(tab)
+}
+
+func (s *Switch) replace(tab *table) {
+	s.evicted += s.tab.evicted.Load()
 	s.tab = tab
 }
 

@@ -83,13 +83,14 @@ func (pl *Poller) resolve(v *view, s *source) {
 	self := uint16(s.port.index)
 	seen := entry(0, s.port.index, v.epoch)
 	lastSrc, lastDst, group := none, none, flood
+	learning := !v.dest[self].noLearning
 	var own uint64
 	n := 0
 	for k := range w.headers[:w.n] {
 		h := &w.headers[k]
 		if h.src != lastSrc {
 			lastSrc = h.src
-			if h.src&1 == 0 && v.tab.learn(h.src|seen) {
+			if h.src&1 == 0 && learning && v.tab.learn(h.src|seen) {
 				lastDst = none
 			}
 		}
@@ -197,6 +198,11 @@ func (pl *Poller) deliver(v *view, s *source) {
 		s.ctr.Drops[NoDestination] += uint64(len(all))
 		return
 	}
+	if limit := v.dest[s.port.index].floods; limit != nil {
+		n := limit.take(len(all))
+		s.ctr.Drops[FloodLimit] += uint64(len(all) - n)
+		all = all[:n]
+	}
 	for _, g := range v.active {
 		d := &v.dest[g]
 		if d.port == s.port {
@@ -205,6 +211,9 @@ func (pl *Poller) deliver(v *view, s *source) {
 		list := all
 		if v.count[g] != 0 && d.ring(s.ring) == 0 {
 			list = merge(w.merged[:0], all, w.list(v, g))
+		}
+		if len(list) == 0 {
+			continue // all of it was over the limit
 		}
 		pl.send(d, 0, list)
 	}

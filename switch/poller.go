@@ -82,6 +82,10 @@ type dest struct {
 	header uint16 // length of the virtio-net header of its frames
 	most   uint16 // bytes of the longest frame it gets when a packet is cut
 	slot   uint16 // bytes that one of its slots holds
+
+	// As a source.
+	noLearning bool
+	floods     *bucket // nil: no limit
 }
 
 // Add makes the poller poll src, which is ring number ring of port p.

@@ -17,6 +17,7 @@ const (
 	NoDestination                  // nobody else is on the switch
 	VacantPort                     // a compatible table names a port that left (NC E.5.1)
 	BadHeader                      // the virtio-net header is neither at the beginning of the first fragment nor all of it (NC E.5.1)
+	FloodLimit                     // more frames to be flooded than PortOptions.FloodLimit
 
 	lastAtSource = iota - 1
 )
@@ -43,6 +44,7 @@ var reasonNames = [numReasons]string{
 	NoDestination:    "no_destination",
 	VacantPort:       "vacant_port",
 	BadHeader:        "bad_header",
+	FloodLimit:       "flood_limit",
 	RingFull:         "ring_full",
 	NotBound:         "not_bound",
 	RxBadIndex:       "rx_bad_index",

@@ -61,6 +61,7 @@ type Switch struct {
 	tab     *table
 	epoch   uint64 // 1 to epochs
 	stepped time.Time
+	evicted uint64 // by tables before tab
 	pollers []*Poller
 }
 
@@ -76,6 +77,8 @@ type Port struct {
 	// Under the switch's lock.
 	header uint16 // see SetHeader
 	most   uint16
+	opt    PortOptions
+	floods map[*Poller]*bucket   // each used by one lcore only; nil without a limit
 	shares map[*Poller]*Counters // each written by one lcore only
 	base   Counters              // what closed pollers counted, and Unread
 }
@@ -151,7 +154,7 @@ func (s *Switch) Detach(p *Port) error {
 	s.ports[p.index] = nil
 	switch {
 	case s.active == 0:
-		s.tab = s.emptyTable(minTable) // nobody is left to remember for (VAL-23)
+		s.replace(s.emptyTable(minTable)) // nobody is left to remember for (VAL-23)
 	case !s.opt.Compat:
 		s.rebuild(len(s.tab.words), func(e uint64) bool { return entryPort(e) != p.index })
 	}
@@ -197,6 +200,7 @@ func (s *Switch) NewPoller() *Poller {
 	for _, p := range s.ports {
 		if p != nil {
 			p.shares[pl] = new(Counters)
+			p.limitFloods(pl)
 		}
 	}
 	s.pollers = append(s.pollers, pl)
@@ -224,6 +228,7 @@ func (s *Switch) ClosePoller(pl *Poller) {
 		if c := p.shares[pl]; c != nil {
 			p.base.Add(c)
 			delete(p.shares, pl)
+			delete(p.floods, pl)
 		}
 	}
 }
@@ -240,7 +245,10 @@ func (s *Switch) publish() {
 		}
 		for i, p := range s.ports {
 			if p != nil {
-				v.dest[i] = dest{port: p, sinks: p.sinks, ctr: p.shares[pl], header: p.header, most: p.most, slot: p.slot}
+				v.dest[i] = dest{
+					port: p, sinks: p.sinks, ctr: p.shares[pl], header: p.header, most: p.most, slot: p.slot,
+					noLearning: p.opt.NoLearning, floods: p.floods[pl],
+				}
 				v.active = append(v.active, uint16(i))
 			}
 		}

@@ -51,6 +51,8 @@ type table struct {
 	used   atomic.Int64
 	tight  atomic.Bool // an address found no place
 	wanted atomic.Bool // growth has been asked for
+
+	evicted atomic.Uint64 // addresses that lost their place
 }
 
 // newTable makes a table for size addresses, a power of two.
@@ -138,6 +140,7 @@ func (t *table) evict(e uint64) bool {
 	for range t.probe {
 		w := &t.words[at&uint64(len(t.words)-1)]
 		if old := atomic.LoadUint64(w); entryEpoch(old) != 0 {
+			t.evicted.Add(1)
 			return atomic.CompareAndSwapUint64(w, old, e)
 		}
 		at++
