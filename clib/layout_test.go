@@ -40,6 +40,7 @@ var constants = map[string]uint64{
 	"MinAPIVersion": abi.MinAPIVersion, "MaxAPIVersion": abi.MaxAPIVersion,
 	"RegisterSize": abi.RegisterSize, "LegacyRequestSize": abi.LegacyRequestSize, "LegacyConfigSize": abi.LegacyConfigSize,
 	"MaxRequestSize": abi.MaxRequestSize, "FlagNoTxPoll": abi.FlagNoTxPoll,
+	"NSIndirect": abi.NSIndirect, "NSIndirectFault": abi.NSIndirectFault, "FeatureIndirect": wire.FeatureIndirect,
 	"OptionTypes": abi.OptionTypes, "OptSyncKloopEventfds": abi.OptSyncKloopEventfds,
 	"DirRx": abi.DirRx, "DirTx": abi.DirTx,
 	"RingStopped": uint64(abi.RingStopped), "RingRunning": uint64(abi.RingRunning), "RingFrozen": uint64(abi.RingFrozen),

@@ -232,5 +232,6 @@ func (d *Desc) viewRing(r *Ring, dir, id, index int, slots uint32) (err error) {
 		return err
 	}
 	r.bufs, r.n, r.dir, r.id, r.session = d.region.bufs, slots, dir, uint16(id), d.session.id
+	r.indirect = dir == abi.DirTx && d.bind.Features&wire.FeatureIndirect != 0
 	return nil
 }

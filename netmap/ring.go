@@ -9,15 +9,18 @@ import (
 // A Ring is one ring of a port, TX or RX, as the program sees it. All its
 // methods are free of copies, allocations and system calls.
 type Ring struct {
-	ring    abi.Ring
-	blk     *abi.SyncBlock
-	bufs    abi.Bufs
-	n       uint32 // slots; private, unlike the count in the ring's header
-	dir     int
-	id      uint16
-	host    bool
-	session uint32
-	stats   ringCounters
+	ring abi.Ring
+	blk  *abi.SyncBlock
+	bufs abi.Bufs
+	n    uint32 // slots; private, unlike the count in the ring's header
+	dir  int
+	id   uint16
+	host bool
+	// Slots of a TX ring may point to data elsewhere (NC D.7).
+	indirect bool
+	held     [][]byte // by slot: what SetIndirect was given
+	session  uint32
+	stats    ringCounters
 }
 
 // TxRing is a ring to send with.

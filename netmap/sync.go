@@ -73,6 +73,9 @@ func (r *Ring) sync() (out outcome) {
 			out |= kick
 		}
 	case head != rhead || cur != rcur:
+		if r.indirect && head != rhead {
+			r.fetchIndirect(rhead, head)
+		}
 		// 6. Publish: cur, then head, so that the daemon never sees a head newer
 		// than its cur. The stores to slots and buffers come before both.
 		b.PublishClient(head, cur)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -33,6 +34,9 @@ type backend interface {
 
 	// free gives back what is the kind's own. No lcore knows the port any more.
 	free()
+
+	// features are what the libraries of its clients have to know (wire.FeatureIndirect).
+	features() uint16
 
 	// describe adds what only the kind knows, and driver its name for it.
 	describe(i *Info)
@@ -70,6 +74,7 @@ func (plain) start(context.Context, *kring) error      { return nil }
 func (plain) stop(context.Context, *kring, bool) error { return nil }
 func (plain) leave(context.Context) bool               { return true }
 func (plain) free()                                    {}
+func (plain) features() uint16                         { return wire.FeatureIndirect }
 func (plain) describe(*Info)                           {}
 func (plain) driver() string                           { return "" }
 func (plain) counters() map[string]uint64              { return nil }

@@ -130,7 +130,7 @@ func (d *Desc) describe() wire.Bind {
 		TxRings: uint16(p.hwTx), RxRings: uint16(p.hwRx), HostTxRings: uint16(p.shownTx()), HostRxRings: uint16(p.shownRx()),
 		TxSlots: p.txSlots, RxSlots: p.rxSlots,
 		FirstTx: uint16(d.firstTx), EndTx: uint16(d.endTx), FirstRx: uint16(d.firstRx), EndRx: uint16(d.endRx),
-		MemID: p.region.ID(), Mode: d.mode, Flags: d.flags,
+		MemID: p.region.ID(), Features: p.be.features(), Mode: d.mode, Flags: d.flags,
 	}
 	copy(b.Name[:len(b.Name)-1], p.name)
 	return b

@@ -11,7 +11,7 @@ const (
 	BadIndex         Reason = iota // a slot names a buffer outside the region (NC D.5)
 	BadLength                      // a slot is longer than a buffer (NC D.5)
 	TooShort                       // the first fragment has less than 14 bytes (NC E.5.1)
-	Indirect                       // NS_INDIRECT: data outside the region, which the daemon does not read
+	Indirect                       // an indirect slot (NS_INDIRECT) points to where its client cannot read
 	TooManyFragments               // more than 64 slots
 	OwnAddress                     // the destination is the port that the frame came from (NC E.5.1)
 	NoDestination                  // nobody else is on the switch

@@ -78,7 +78,7 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 			return 0
 		case k >= MaxFrags:
 			refuse(TooManyFragments)
-		case w.Flags()&abi.NSIndirect != 0:
+		case w.Flags()&(abi.NSIndirect|abi.NSIndirectFault) == abi.NSIndirect|abi.NSIndirectFault:
 			refuse(Indirect)
 		case !bufs.Valid(w.Idx()):
 			refuse(BadIndex)

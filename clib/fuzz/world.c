@@ -50,6 +50,12 @@ int nmd_copy_out(uint64_t to, const void *from, size_t n)
 	return 0;
 }
 
+void nmd_copy_many(struct nmd_copy *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		c[i].fault = nmd_copy_in(c[i].to, c[i].from, c[i].n) != 0;
+}
+
 int world_connection(void)
 {
 	int pair[2];

@@ -76,8 +76,11 @@ struct nmd_sync_block {
 	_Atomic uint32_t rtail;
 	_Atomic uint32_t busy; /* session inside a sync, 0 for none */
 	uint8_t pad2[48];
-	/* Line 3: spare. */
-	uint8_t pad3[64];
+	/* Line 3: CSB mode (csb.h), in the block of the descriptor's first ring. */
+	_Atomic uint32_t csb;
+	_Atomic uint32_t loop; /* session that runs the sync loop, 0 for none */
+	_Atomic uint32_t stop;
+	uint8_t pad3[52];
 };
 
 enum { NMD_DIR_RX = 0, NMD_DIR_TX = 1 };
@@ -144,6 +147,10 @@ static inline uint32_t nmd_body_size(uint16_t type)
 }
 
 #define NMD_FLAG_NO_TX_POLL 0x20000u
+
+/* Slot flags. The last one is ours: what an indirect slot points to could not be read. */
+#define NMD_NS_INDIRECT 0x0010u
+#define NMD_NS_INDIRECT_FAULT 0x8000u
 
 _Static_assert(sizeof(struct nmd_slot) == 16, "NC A.2");
 _Static_assert(sizeof(struct nmd_ring_hdr) == 256, "NC A.3");

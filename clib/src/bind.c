@@ -127,6 +127,8 @@ static int view(struct nmd_desc *d, struct nmd_ring *r, uint32_t dir, uint32_t i
 		.session = d->session->id,
 		.buf_count = b->buf_count,
 		.buf_size = b->buf_size,
+		.bufs = base + b->buf_offset,
+		.indirect = dir == NMD_DIR_TX && b->features & NMD_FEATURE_INDIRECT,
 	};
 	return 0;
 }

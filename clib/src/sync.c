@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <sys/time.h>
 
+#include "indirect.h"
+
 #define LOAD(p) atomic_load_explicit(&(p), memory_order_relaxed)
 #define STORE(p, v) atomic_store_explicit(&(p), (v), memory_order_relaxed)
 
@@ -173,7 +175,9 @@ unsigned nmd_sync(struct nmd_ring *r)
 		if (daemon_sleeps(b))
 			out |= NMD_KICK;
 	} else if (head != rhead || cur != rcur) {
-		/* 6. Publish what the program wants. */
+		/* 6. Publish what the program wants, and what it points to. */
+		if (r->indirect && head != rhead)
+			nmd_indirect(r, rhead, head);
 		publish(b, head, cur);
 		/* 7. Wake the daemon, if it sleeps. */
 		if (head != rhead && daemon_sleeps(b))

@@ -1,6 +1,7 @@
 /*
  * sync.h: the sync of one ring. Pure functions over mapped memory: no system
- * call but the clock's, no allocation, nothing of the process.
+ * call but the clock's and, for indirect slots, a copy; no allocation, nothing of
+ * the process.
  */
 #ifndef NMD_SYNC_H
 #define NMD_SYNC_H
@@ -18,6 +19,8 @@ struct nmd_ring {
 	uint32_t session;   /* what goes into the busy word */
 	uint32_t buf_count; /* of the region */
 	uint32_t buf_size;
+	char *bufs;    /* buffer 0 */
+	bool indirect; /* TX slots may be: indirect.h */
 };
 
 /* Outcomes of a sync, or-ed together. */

@@ -42,3 +42,40 @@ int nmd_copy_out(uint64_t to, const void *from, size_t n)
 	errno = saved;
 	return err;
 }
+
+/*
+ * copied says how many of the n first copies moved bytes bring to their end; what
+ * is left over belongs to one that broke off.
+ */
+static size_t copied(const struct nmd_copy *c, size_t n, size_t moved)
+{
+	size_t i = 0;
+
+	for (; i < n && c[i].n <= moved; i++)
+		moved -= c[i].n;
+	return i;
+}
+
+void nmd_copy_many(struct nmd_copy *c, size_t n)
+{
+	struct iovec l[NMD_COPY_MAX], r[NMD_COPY_MAX];
+	int saved = errno;
+
+	for (size_t i = 0; i < n; i++) {
+		l[i] = (struct iovec){c[i].to, c[i].n};
+		r[i] = (struct iovec){(void *)(uintptr_t)c[i].from, c[i].n};
+		c[i].fault = false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		ssize_t m = process_vm_readv(getpid(), l + i, n - i, r + i, n - i, 0);
+		if (m < 0 && (errno == ENOSYS || errno == EPERM)) { /* see moved */
+			for (; i < n; i++)
+				memcpy(c[i].to, r[i].iov_base, c[i].n);
+			break;
+		}
+		i += copied(c + i, n - i, m < 0 ? 0 : (size_t)m);
+		if (i < n)
+			c[i].fault = true; /* it stopped here; on with the next */
+	}
+	errno = saved;
+}

@@ -102,11 +102,13 @@ struct nmd_bind {
 	uint16_t first_rx;
 	uint16_t end_rx;
 	uint16_t mem_id;
-	uint16_t pad;
+	uint16_t features;
 	uint32_t mode;
 	uint64_t flags;
 	char name[64];
 };
+
+enum { NMD_FEATURE_INDIRECT = 1 << 0 };
 
 enum { NMD_FD_REGION, NMD_FD_SYNC, NMD_FD_WAKE, NMD_BIND_FDS };
 

@@ -101,6 +101,9 @@ int main(void)
 	AT(nmd_sync_block, rcur, "abi.SyncBlock.rcur");
 	AT(nmd_sync_block, rtail, "abi.SyncBlock.rtail");
 	AT(nmd_sync_block, busy, "abi.SyncBlock.busy");
+	AT(nmd_sync_block, csb, "abi.SyncBlock.csb");
+	AT(nmd_sync_block, loop, "abi.SyncBlock.loop");
+	AT(nmd_sync_block, stop, "abi.SyncBlock.stop");
 
 	CONST(NMD_MAGIC, "Magic");
 	CONST(NMD_VERSION, "Version");
@@ -132,6 +135,9 @@ int main(void)
 	CONST(NMD_CONFIG_SIZE, "LegacyConfigSize");
 	CONST(NMD_MAX_REQUEST, "MaxRequestSize");
 	CONST(NMD_FLAG_NO_TX_POLL, "FlagNoTxPoll");
+	CONST(NMD_NS_INDIRECT, "NSIndirect");
+	CONST(NMD_NS_INDIRECT_FAULT, "NSIndirectFault");
+	CONST(NMD_FEATURE_INDIRECT, "FeatureIndirect");
 	CONST(NMD_OPT_TYPES, "OptionTypes");
 	CONST(NMD_OPT_KLOOP_EVENTFDS, "OptSyncKloopEventfds");
 	CONST(NMD_DIR_RX, "DirRx");

@@ -44,7 +44,15 @@ static int run(char *line)
 		   &len, &used) != 17 ||
 	    n < 2 || n > MAX_SLOTS)
 		return 0;
-	struct nmd_ring r = {&ring.hdr, &blk, n, strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX, 7, 100, 2048};
+	struct nmd_ring r = {
+		.hdr = &ring.hdr,
+		.blk = &blk,
+		.slots = n,
+		.dir = strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX,
+		.session = 7,
+		.buf_count = 100,
+		.buf_size = 2048,
+	};
 	for (uint32_t i = 0; i < MAX_SLOTS; i++)
 		ring.slot[i].word = 2 + i;
 	ring.slot[0].word = idx | (uint64_t)len << 32;

@@ -69,6 +69,10 @@ const (
 	NSMoreFrag   = 0x0020
 	NSTxMon      = 0x0040
 	NSFragShift  = 8 // RX on VALE: number of slots of the packet
+
+	// NSIndirectFault is ours, beside NSIndirect on a TX slot: the client library,
+	// which copies what the slot points to into the slot's buffer, could not read it.
+	NSIndirectFault = 0x8000
 )
 
 // Ring flags (NC A.7).

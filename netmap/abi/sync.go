@@ -43,9 +43,14 @@ type SyncBlock struct {
 	busy  uint32 // session id of the process inside a sync, 0 for none
 	_     [48]byte
 
-	// Line 3: spare, so that neighbouring rings do not share a pair of lines
-	// that the adjacent-line prefetcher fetches together.
-	_ [64]byte
+	// Line 3: CSB mode (NC E.10), of the descriptor's first ring only; the client
+	// libraries keep it for all processes of the descriptor. Nothing that is used for
+	// every sync may stand here: with it, neighbouring rings would share a pair of
+	// lines that the adjacent-line prefetcher fetches together.
+	csb  uint32 // 1: the descriptor is in CSB mode
+	loop uint32 // session that runs the sync loop, 0 for none
+	stop uint32 // 1: it shall stop, or not start
+	_    [52]byte
 }
 
 // SyncBlockSize is the distance between the sync blocks of a port.
@@ -113,6 +118,9 @@ func (b *SyncBlock) Reset(hwcur, hwtail uint32) {
 	b.PublishClient(hwcur, hwcur)
 	atomic.StoreUint32(&b.applNeedKick, 0)
 	b.SetLibrary(hwcur, hwcur, hwtail)
+	atomic.StoreUint32(&b.csb, 0)
+	atomic.StoreUint32(&b.loop, 0)
+	atomic.StoreUint32(&b.stop, 0)
 	b.Leave()
 	b.PublishDaemon(hwcur, hwtail)
 }
@@ -165,7 +173,42 @@ func (b *SyncBlock) Enter(session uint32) bool {
 // Leave ends the sync.
 func (b *SyncBlock) Leave() { atomic.StoreUint32(&b.busy, 0) }
 
-// Evict clears the busy word of a session that died inside a sync (daemon).
+// Evict takes a session that died out of its sync and its sync loop (daemon).
 func (b *SyncBlock) Evict(session uint32) bool {
+	atomic.CompareAndSwapUint32(&b.loop, session, 0)
 	return atomic.CompareAndSwapUint32(&b.busy, session, 0)
 }
+
+// SetCSB says whether the descriptor is in CSB mode.
+func (b *SyncBlock) SetCSB(on bool) {
+	v := uint32(0)
+	if on {
+		v = 1
+	}
+	atomic.StoreUint32(&b.csb, v)
+}
+
+// CSB reports it.
+func (b *SyncBlock) CSB() bool { return atomic.LoadUint32(&b.csb) != 0 }
+
+// StartLoop makes the session the one that runs the sync loop; false means that
+// it runs already.
+func (b *SyncBlock) StartLoop(session uint32) bool {
+	return atomic.CompareAndSwapUint32(&b.loop, 0, session)
+}
+
+// LoopRuns reports whether some session runs the sync loop.
+func (b *SyncBlock) LoopRuns() bool { return atomic.LoadUint32(&b.loop) != 0 }
+
+// EndLoop ends the sync loop. The mark goes before: a stop that is asked for now
+// is for the next start (NC E.10).
+func (b *SyncBlock) EndLoop() {
+	atomic.StoreUint32(&b.stop, 0)
+	atomic.StoreUint32(&b.loop, 0)
+}
+
+// StopLoop leaves the mark that ends the sync loop, or the next start.
+func (b *SyncBlock) StopLoop() { atomic.StoreUint32(&b.stop, 1) }
+
+// StopAsked reports the mark.
+func (b *SyncBlock) StopAsked() bool { return atomic.LoadUint32(&b.stop) != 0 }

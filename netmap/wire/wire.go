@@ -193,11 +193,16 @@ type Bind struct {
 	FirstRx     uint16
 	EndRx       uint16
 	MemID       uint16
-	_           uint16
+	Features    uint16 // FeatureIndirect, ...
 	Mode        uint32
 	Flags       uint64
 	Name        [abi.NameSize]byte // the port's own name
 }
+
+// Features of a port that its client's library must know of.
+const (
+	FeatureIndirect = 1 << 0 // TX slots may be indirect: the library copies what they point to (NC D.7)
+)
 
 // Indices of the descriptors that come with a Bind.
 const (

@@ -62,7 +62,6 @@ const (
 	offsets    = "packet offsets"
 	csb        = "CSB mode and the sync loop"
 	vnetHeader = "virtio-net headers"
-	indirect   = "indirect buffers"
 	cLibrary   = "the C library"
 	byHand     = "a run by hand: the tools are no part of the repository"
 )

@@ -32,7 +32,7 @@ func buildDriver() {
 		cc = v
 	}
 	driverPath = filepath.Join(buildDir, "driver")
-	out, err := exec.Command(cc, "-O1", "-Wall", "-I../../clib/include", "-o", driverPath, "driver.c", "traffic.c", "-lpthread").CombinedOutput()
+	out, err := exec.Command(cc, "-O1", "-Wall", "-I../../clib/include", "-o", driverPath, "driver.c", "traffic.c", "memory.c", "-lpthread").CombinedOutput()
 	if err != nil {
 		proberMissing = fmt.Sprintf("driver.c cannot be compiled: %v\n%s", err, out)
 		driverMissing = proberMissing

@@ -424,7 +424,7 @@ static const struct {
 	{"select", do_select},	 {"timer", do_timer},	{"pair", do_pair},     {"write", do_write},	{"listen", do_listen},
 	{"recvfd", do_recvfd},	 {"sendfd", do_sendfd}, {"forked", do_forked}, {"threads", do_threads}, {"feed", do_feed},
 	{"drain", do_drain},	 {"echo", do_echo},	{"relay", do_relay},	{"mix", do_mix},
-	{"cycles", do_cycles},	{"layout", do_layout},
+	{"cycles", do_cycles},	{"layout", do_layout},	{"address", do_address},
 };
 
 static void serve(const char *name)

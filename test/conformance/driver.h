@@ -28,4 +28,7 @@ void do_mix(void);
 void do_echo(void);
 void do_cycles(void);
 
+/* Commands of memory.c. */
+void do_address(void);
+
 #endif

@@ -24,6 +24,7 @@ type program interface {
 	munmap(base int)
 	load(base int, off uint64, n int) []byte
 	store(base int, off uint64, b []byte)
+	address(base int) uint64 // of a mapping, in the program
 	// poll waits for at most the given time, negative for ever.
 	poll(fd int, events int16, limit time.Duration) (revents int16)
 	// end kills the program, like kill -9.
