@@ -21,8 +21,8 @@ func TestVAL16HostileSlots(t *testing.T) {
 		{"largest index", BadIndex, func(r *clientRing) { r.putWord(abi.MakeWord(^uint32(0), 60, 0)) }},
 		{"length above the buffer", BadLength, func(r *clientRing) { r.putWord(abi.MakeWord(5, 257, 0)) }},
 		{"largest length", BadLength, func(r *clientRing) { r.putWord(abi.MakeWord(5, 65535, 0)) }},
-		{"indirect", Indirect, func(r *clientRing) { r.putWord(abi.MakeWord(5, 60, abi.NSIndirect)) }},
-		{"indirect, too long", Indirect, func(r *clientRing) { r.putWord(abi.MakeWord(5, 257, abi.NSIndirect)) }},
+		{"indirect, not readable", Indirect, func(r *clientRing) { r.putWord(abi.MakeWord(5, 60, abi.NSIndirect|abi.NSIndirectFault)) }},
+		{"indirect, too long", BadLength, func(r *clientRing) { r.putWord(abi.MakeWord(5, 257, abi.NSIndirect)) }},
 		{"bad first fragment", BadIndex, func(r *clientRing) {
 			r.putWord(abi.MakeWord(0, 60, abi.NSMoreFrag))
 			r.put(good(9), 0)

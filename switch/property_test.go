@@ -116,7 +116,7 @@ func (w *world) sendSlot(t *rapid.T, r *clientRing, m *modelTx, more bool) {
 		long := rapid.SampledFrom([]int{int(r.bufs.Size()) + 1, 65535}).Draw(t, "long")
 		w.badSlot(r, m, abi.MakeWord(r.first, uint16(long), moreFlag(more)), BadLength)
 	case hostile == 2:
-		w.badSlot(r, m, abi.MakeWord(r.first, uint16(length), moreFlag(more)|abi.NSIndirect), Indirect)
+		w.badSlot(r, m, abi.MakeWord(r.first, uint16(length), moreFlag(more)|abi.NSIndirect|abi.NSIndirectFault), Indirect)
 	case length > int(r.bufs.Size()):
 		w.badSlot(r, m, abi.MakeWord(r.first, uint16(length), moreFlag(more)), BadLength)
 	default:

@@ -35,7 +35,7 @@ func TestLayouts(t *testing.T) {
 		{Bind{}, 144, fields{
 			"PortID": 0, "RegionSize": 8, "IfOffset": 16, "BufOffset": 24, "BufCount": 32, "BufSize": 36,
 			"TxRings": 40, "RxRings": 42, "HostTxRings": 44, "HostRxRings": 46, "TxSlots": 48, "RxSlots": 52,
-			"FirstTx": 56, "EndTx": 58, "FirstRx": 60, "EndRx": 62, "MemID": 64, "Mode": 68, "Flags": 72, "Name": 80,
+			"FirstTx": 56, "EndTx": 58, "FirstRx": 60, "EndRx": 62, "MemID": 64, "Features": 66, "Mode": 68, "Flags": 72, "Name": 80,
 		}},
 	} {
 		typ := reflect.TypeOf(c.body)
