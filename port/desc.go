@@ -89,6 +89,9 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 	if err := p.be.admit(full, req); err != nil {
 		return nil, err
 	}
+	if err := p.admitHeader(full, req); err != nil {
+		return nil, err
+	}
 	d := &Desc{
 		g: g, port: p, caller: who, since: time.Now(), mode: req.Mode, flags: req.Flags,
 		wakes: map[uint32]int{},

@@ -255,6 +255,9 @@ func (d *device) plug() ([]vale.Sink, error) {
 
 func (d *device) unplug() { d.idle() }
 
+// longestFrame is what the interface's MTU allows, without VLAN tags.
+func (d *device) longestFrame() int { return int(d.tx[0].most) - vlanRoom }
+
 // sources are the receive queues.
 func (d *device) sources() []vale.Source {
 	var out []vale.Source

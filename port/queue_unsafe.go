@@ -61,6 +61,12 @@ func (awakening) Arm() bool { return true }
 // Disarm has nothing to do.
 func (awakening) Disarm() {}
 
+// A frame may be longer than the MTU by these.
+const (
+	etherLen = 14
+	vlanRoom = 4 // one tag
+)
+
 // txQueue is a transmit queue of a device as a sink. Frames are copied to mbufs
 // of the device.
 type txQueue struct {
@@ -72,7 +78,7 @@ type txQueue struct {
 }
 
 func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
-	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + 18}
+	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom}
 }
 
 // Deliver transmits the frames of the list until the device takes no more.

@@ -267,30 +267,3 @@ func (g *Registry) dropIfEmpty(ctx context.Context, swName string) {
 		g.dropSwitch(ctx, s)
 	}
 }
-
-// HeaderLen answers PORT_HDR_GET: no port has a virtio-net header yet.
-func (g *Registry) HeaderLen(full string) (uint32, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lookup(full) == nil {
-		return 0, refuse("get header length", full, unix.ENXIO, "no port has this name")
-	}
-	return 0, nil
-}
-
-// SetHeaderLen answers PORT_HDR_SET.
-func (g *Registry) SetHeaderLen(full string, length uint32) error {
-	const op = "set header length"
-	if length != 0 && length != 10 && length != 12 {
-		return refuse(op, full, unix.EINVAL, "a virtio-net header has 0, 10 or 12 bytes, not %d", length)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if p := g.ports[full]; p == nil || p.kind != KindVALE {
-		return refuse(op, full, unix.ENXIO, "no port of a switch has this name")
-	}
-	if length != 0 {
-		return refuse(op, full, unix.EOPNOTSUPP, "virtio-net headers are not served by this version of netmapd")
-	}
-	return nil
-}

@@ -126,6 +126,7 @@ func (g *Registry) joinSwitch(ctx context.Context, s *valeSwitch, p *port, sinks
 		return err
 	}
 	p.sw, p.vp = s, vp
+	p.tellHeader()
 	return nil
 }
 

@@ -13,7 +13,10 @@ import (
 
 // valePort is the ephemeral port of a switch (NC E.4): its rings are on the
 // poller of the switch while clients have them open.
-type valePort struct{ plain }
+type valePort struct {
+	plain
+	vnetHeader
+}
 
 // createVALE makes the ephemeral port that a client opens as valeX:name, and
 // its switch if there is none (NC E.4).
@@ -49,7 +52,7 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 	if err != nil {
 		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
 	}
-	p.be, p.ephemeral = &valePort{plain{g, p}}, true
+	p.be, p.ephemeral = &valePort{plain: plain{g, p}}, true
 	sw := g.switches[core.Switch]
 	if sw == nil {
 		sw = g.newSwitch(core.Switch, true)

@@ -111,7 +111,7 @@ func (c *conn) legacyRequest(ctx context.Context, ioctl uint32, nr *abi.Legacy) 
 		_, err := reg.ValeDetach(ctx, full)
 		return err
 	case abi.CmdVnetHdr:
-		return reg.SetHeaderLen(full, uint32(nr.Arg1))
+		return reg.SetHeaderLen(ctx, full, uint32(nr.Arg1))
 	case abi.CmdVnetHdrGet:
 		n, err := reg.HeaderLen(full)
 		nr.Arg1 = uint16(n)

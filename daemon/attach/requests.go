@@ -51,7 +51,7 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) (_ []b
 			return err
 		})
 	case abi.ReqPortHdrSet:
-		return with(body, func(b *abi.PortHdr) error { return reg.SetHeaderLen(full, b.HdrLen) })
+		return with(body, func(b *abi.PortHdr) error { return reg.SetHeaderLen(ctx, full, b.HdrLen) })
 	case abi.ReqSyncKloopStart, abi.ReqSyncKloopStop, abi.ReqCsbEnable:
 		return nil, c.withoutCSB(q.ReqType, body)
 	case 0:

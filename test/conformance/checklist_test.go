@@ -61,7 +61,6 @@ const (
 	extmem     = "external memory"
 	offsets    = "packet offsets"
 	csb        = "CSB mode and the sync loop"
-	vnetHeader = "virtio-net headers"
 	cLibrary   = "the C library"
 	byHand     = "a run by hand: the tools are no part of the repository"
 )

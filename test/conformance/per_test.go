@@ -36,19 +36,6 @@ var nicChecks = []check{
 	tests("NIC-03", "an MTU above the buffer size: EINVAL", both, nic03),
 }
 
-var hdrChecks = []check{
-	waits("HDR-01", "header length set to 12, 0, 10 and read back", vnetHeader),
-	tests("HDR-02", "header length 11: EINVAL; on an interface or an absent port: ENXIO", both, hdr02),
-	waits("HDR-03", "12 to 12: header and data as they are", vnetHeader),
-	waits("HDR-04", "between different lengths: zeros are added, bytes cut", vnetHeader),
-	waits("HDR-05", "10 to 0, checksum wanted: computed, no header", vnetHeader),
-	waits("HDR-06", "12 to 0, TCPv4 of 64 KiB: frames that fit, with right numbers and sums", vnetHeader),
-	waits("HDR-07", "the same for TCPv6, UDP, with a VLAN tag", vnetHeader),
-	waits("HDR-08", "an unknown type or flag: dropped", vnetHeader),
-	waits("HDR-09", "the header alone in the first slot: delivered", vnetHeader),
-	waits("HDR-10", "the header split otherwise: dropped", vnetHeader),
-}
-
 func per08(e *env) {
 	p, sw := e.program(), e.vale()
 	e.attach(unix.EINVAL, p, sw+":nosuch")
@@ -142,27 +129,6 @@ func nic03(e *env) {
 	e.refused(unix.EINVAL, p, ifname)
 	here.MTU(e.T, ifname, 1500)
 	e.openPort(p, ifname)
-}
-
-func hdr02(e *env) {
-	p := e.program()
-	fd := p.open()
-	ifname, _ := e.veth()
-	d := e.openPort(p, e.vale()+":a")
-	set := func(want unix.Errno, name string, n uint32) {
-		e.Helper()
-		e.expect(want, p, fd, newRequest(abi.ReqPortHdrSet, name, abi.PortHdr{HdrLen: n}))
-	}
-	for _, name := range []string{d.name, ifname, "nosuch", ""} {
-		set(unix.EINVAL, name, 11)
-		set(unix.EINVAL, name, 1<<31)
-	}
-	for _, name := range []string{ifname, "nosuch", "", e.vale() + ":a"} {
-		set(unix.ENXIO, name, 12)
-	}
-	open := e.openPort(p, ifname)
-	set(unix.ENXIO, open.name, 12)
-	set(0, d.name, 0)
 }
 
 // received counts what arrived at the other end of a veth.
