@@ -7,7 +7,11 @@
 // to their lcore by command, and takes them back.
 package port
 
-import "time"
+import (
+	"time"
+
+	vale "github.com/netmapd/netmapd/switch"
+)
 
 // Kind names what stands behind a port.
 type Kind string
@@ -74,15 +78,16 @@ type User struct {
 type SwitchInfo struct {
 	Name      string
 	Ports     []SwitchPort // by ascending index
-	FDB       int          // addresses known
-	Ephemeral bool         // appeared because a program opened valeX:y
+	Table     vale.TableStats
+	Ephemeral bool // appeared because a program opened valeX:y
 	Created   time.Time
 }
 
 // SwitchPort is a port as its switch sees it.
 type SwitchPort struct {
-	Index int
-	Name  string
+	Index   int
+	Name    string
+	Options vale.PortOptions
 }
 
 // Stats are the counters of one port since it was created. The books balance:

@@ -156,9 +156,9 @@ func (g *Registry) Switches(context.Context) ([]SwitchInfo, error) {
 }
 
 func (s *valeSwitch) info() SwitchInfo {
-	i := SwitchInfo{Name: s.name, FDB: len(s.Addresses()), Ephemeral: s.ephemeral, Created: s.created}
+	i := SwitchInfo{Name: s.name, Table: s.Table(), Ephemeral: s.ephemeral, Created: s.created}
 	for _, p := range s.Ports() {
-		i.Ports = append(i.Ports, SwitchPort{Index: p.Index(), Name: p.Name()})
+		i.Ports = append(i.Ports, SwitchPort{Index: p.Index(), Name: p.Name(), Options: p.Options()})
 	}
 	return i
 }

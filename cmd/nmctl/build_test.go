@@ -47,6 +47,15 @@ func TestViewsHaveTheFieldsOfTheAPI(t *testing.T) {
 		{&pb.PortUser{}, userView{}},
 		{&pb.Switch{}, switchView{}},
 		{&pb.SwitchPort{}, switchPortView{}},
+		{&pb.PortForwarding{}, forwardingView{}},
+		{&pb.ForwardingTable{}, forwardingTableView{}},
+		{&pb.Address{}, addressView{}},
+		{&pb.ListAddressesResponse{NextPageToken: ""}, struct {
+			addressList
+			Token string `json:"next_page_token"`
+		}{}},
+		{&pb.TraceFrameResponse{}, traceView{}},
+		{&pb.TraceHop{}, hopView{}},
 		{&pb.Snapshot{}, statsView{}},
 		{&pb.PortStats{}, portStatsView{}},
 		{&pb.Count{}, countView{}},

@@ -37,6 +37,8 @@ func commands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
 		newPortCommand(c),
 		newSwitchCommand(c),
+		newFdbCommand(c),
+		newTraceCommand(c),
 		newStatsCommand(c),
 		newSystemCommand(c),
 		newPktGenCommand(c),

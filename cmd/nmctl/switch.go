@@ -18,7 +18,8 @@ func newSwitchCommand(c *cli) *cobra.Command {
 		switchVerb(c, "create", "Create a switch that lives until it is deleted", cobra.NoFileCompletions, createSwitch, "NAME"),
 		switchVerb(c, "delete", "Delete a switch that has no ports", c.completeArgs(switchNames), deleteSwitch, "NAME"),
 		switchVerb(c, "attach", "Put a port on a switch", c.completeArgs(switchNames, portNames), attachToSwitch, "SWITCH", "PORT"),
-		switchVerb(c, "detach", "Take a port off a switch", c.completeArgs(switchNames, portNamesOnSwitch), detachFromSwitch, "SWITCH", "PORT"))
+		switchVerb(c, "detach", "Take a port off a switch", c.completeArgs(switchNames, portNamesOnSwitch), detachFromSwitch, "SWITCH", "PORT"),
+		newSwitchSetCommand(c))
 }
 
 func newSwitchListCommand(c *cli) *cobra.Command {
@@ -95,30 +96,36 @@ type switchView struct {
 	Name       string           `json:"name"`
 	Ports      []switchPortView `json:"ports"`
 	FDBEntries uint32           `json:"fdb_entries"`
-	Ephemeral  bool             `json:"ephemeral"`
-	Created    *time.Time       `json:"created"`
+
+	Table forwardingTableView `json:"table"`
+
+	Ephemeral bool       `json:"ephemeral"`
+	Created   *time.Time `json:"created"`
 }
 
 // switchPortView is pb.SwitchPort to be printed.
 type switchPortView struct {
 	Index uint32 `json:"index"`
 	Name  string `json:"name"`
+
+	Forwarding forwardingView `json:"forwarding"`
 }
 
 func viewSwitch(s *pb.Switch) switchView {
 	return switchView{
-		Name: s.GetName(), Ports: views(s.GetPorts(), viewSwitchPort), FDBEntries: s.GetFdbEntries(),
+		Name: s.GetName(), Ports: views(s.GetPorts(), viewSwitchPort), FDBEntries: s.GetFdbEntries(), Table: viewForwardingTable(s.GetTable()),
 		Ephemeral: s.GetEphemeral(), Created: when(s.GetCreated()),
 	}
 }
 
 func viewSwitchPort(p *pb.SwitchPort) switchPortView {
-	return switchPortView{Index: p.GetIndex(), Name: p.GetName()}
+	return switchPortView{Index: p.GetIndex(), Name: p.GetName(), Forwarding: viewForwarding(p.GetForwarding())}
 }
 
 func (s switchView) table(t *table) {
 	t.row("Name:", s.Name)
 	t.row("Addresses:", s.FDBEntries)
+	t.row("Ageing:", s.Table.ageing())
 	t.row("Ephemeral:", s.Ephemeral)
 	t.row("Created:", whenText(s.Created))
 	if len(s.Ports) == 0 {
@@ -127,9 +134,9 @@ func (s switchView) table(t *table) {
 	}
 	t.row("Ports:")
 	t.gap()
-	t.row("INDEX", "NAME")
+	t.row("INDEX", "NAME", "LEARNING", "FLOOD LIMIT")
 	for _, p := range s.Ports {
-		t.row(p.Index, p.Name)
+		t.row(p.Index, p.Name, p.Forwarding.Learning, p.Forwarding.limit())
 	}
 }
 

@@ -47,6 +47,14 @@ var rights = map[string]right{
 	pb.SwitchService_AttachToSwitch_FullMethodName:   {access.Administer, onSwitch},
 	pb.SwitchService_DetachFromSwitch_FullMethodName: {access.Administer, onSwitch},
 
+	pb.ForwardingService_ListAddresses_FullMethodName:     {access.View, onSwitch},
+	pb.ForwardingService_AddAddress_FullMethodName:        {access.Administer, onSwitch},
+	pb.ForwardingService_DeleteAddress_FullMethodName:     {access.Administer, onSwitch},
+	pb.ForwardingService_FlushAddresses_FullMethodName:    {access.Administer, onSwitch},
+	pb.ForwardingService_SetAgeing_FullMethodName:         {access.Administer, onSwitch},
+	pb.ForwardingService_SetPortForwarding_FullMethodName: {access.Administer, onSwitch},
+	pb.ForwardingService_TraceFrame_FullMethodName:        {access.View, nil},
+
 	pb.StatsService_GetStats_FullMethodName:   {access.View, nil},
 	pb.StatsService_WatchStats_FullMethodName: {access.View, nil},
 

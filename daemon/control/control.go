@@ -37,6 +37,8 @@ type Plane interface {
 	// Detach takes a port off a switch, or ENXIO.
 	Detach(ctx context.Context, sw, portName string) error
 
+	Forwarding
+
 	// Snapshot returns all counters, taken together.
 	Snapshot(ctx context.Context) (port.Snapshot, error)
 	// Ticket stores the request and returns what redeems it at the attach

@@ -74,14 +74,15 @@ func switchToProto(s port.SwitchInfo) *pb.Switch {
 	return &pb.Switch{
 		Name:       text(s.Name),
 		Ports:      convert(ports, switchPortToProto),
-		FdbEntries: count(s.FDB),
+		FdbEntries: count(s.Table.Used),
+		Table:      tableToProto(s.Table),
 		Ephemeral:  s.Ephemeral,
 		Created:    timestamp(s.Created),
 	}
 }
 
 func switchPortToProto(p port.SwitchPort) *pb.SwitchPort {
-	return &pb.SwitchPort{Index: count(p.Index), Name: text(p.Name)}
+	return &pb.SwitchPort{Index: count(p.Index), Name: text(p.Name), Forwarding: forwardingToProto(p.Options)}
 }
 
 func snapshotToProto(s port.Snapshot) *pb.Snapshot {

@@ -72,6 +72,7 @@ func NewServer(plane Plane, o Options) *Server {
 	)
 	pb.RegisterPortServiceServer(s.grpc, &portService{plane: plane})
 	pb.RegisterSwitchServiceServer(s.grpc, &switchService{plane: plane})
+	pb.RegisterForwardingServiceServer(s.grpc, &forwardingService{plane: plane})
 	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, stopping: s.stopping})
 	pb.RegisterSystemServiceServer(s.grpc, &systemService{plane: plane})
 	healthpb.RegisterHealthServer(s.grpc, s.health)

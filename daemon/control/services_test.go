@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
@@ -120,9 +121,11 @@ func TestGetSwitchOrdersPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	usual := &pb.PortForwarding{Learning: proto.Bool(true), FloodLimit: proto.Uint32(0)}
 	want := &pb.Switch{
 		Name: "vale0", FdbEntries: 2, Ephemeral: true, Created: timestamppb.New(controltest.Epoch),
-		Ports: []*pb.SwitchPort{{Index: 0, Name: "vale0:gen"}, {Index: 1, Name: "vale0:sink"}},
+		Ports: []*pb.SwitchPort{{Index: 0, Name: "vale0:gen", Forwarding: usual}, {Index: 1, Name: "vale0:sink", Forwarding: usual}},
+		Table: &pb.ForwardingTable{Size: 1024, Limit: 65536, Used: 2, Ageing: durationpb.New(300 * time.Second)},
 	}
 	if !proto.Equal(resp.GetSwitch(), want) {
 		t.Errorf("got  %v\nwant %v", resp.GetSwitch(), want)

@@ -28,15 +28,17 @@ func New(state State) *Plane { return &Plane{state: state} }
 
 // State is what a Plane answers.
 type State struct {
-	Ports    []port.Info
-	Switches []port.SwitchInfo
-	Snapshot port.Snapshot
-	Info     control.Info
-	Tickets  []Ticket      // those given, in order
-	Err      error         // not nil: every call fails with it
-	Panic    any           // not nil: every call panics with it
-	Block    chan struct{} // not nil: every call waits until it is closed
-	Entered  chan struct{} // not nil: every call sends to it first
+	Ports     []port.Info
+	Switches  []port.SwitchInfo
+	Snapshot  port.Snapshot
+	Info      control.Info
+	Addresses []port.Address // of every switch
+	Trace     port.Trace     // of every frame
+	Tickets   []Ticket       // those given, in order
+	Err       error          // not nil: every call fails with it
+	Panic     any            // not nil: every call panics with it
+	Block     chan struct{}  // not nil: every call waits until it is closed
+	Entered   chan struct{}  // not nil: every call sends to it first
 }
 
 // Ticket is a ticket that was given.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/port"
+	vale "github.com/netmapd/netmapd/switch"
 )
 
 // Sample is a small daemon in use: two VALE ports on vale0, an interface on
@@ -20,9 +21,21 @@ func Sample() State {
 			},
 		},
 		Switches: []port.SwitchInfo{{
-			Name: "vale0", FDB: 2, Ephemeral: true, Created: Epoch,
+			Name: "vale0", Table: vale.TableStats{Size: 1024, Limit: 65536, Used: 2, Age: 300 * time.Second}, Ephemeral: true, Created: Epoch,
 			Ports: []port.SwitchPort{{Index: 1, Name: "vale0:sink"}, {Index: 0, Name: "vale0:gen"}},
 		}},
+		Addresses: []port.Address{
+			{MAC: vale.MAC{2, 0, 0, 0, 0, 1}, Port: "vale0:gen", Age: 60 * time.Second},
+			{MAC: vale.MAC{2, 0, 0, 0, 0, 2}, Port: "vale0:sink", Static: true},
+		},
+		Trace: port.Trace{
+			Verdict: vale.Verdict{
+				Source: vale.MAC{2, 0, 0, 0, 0, 1}, Destination: vale.MAC{2, 0, 0, 0, 0, 2}, Rule: vale.RuleOwn,
+				Entry:   &vale.Address{MAC: vale.MAC{2, 0, 0, 0, 0, 2}, Static: true},
+				Dropped: true, Reason: vale.OwnAddress,
+			},
+			Switch: "vale0", Port: "vale0:gen",
+		},
 		Snapshot: sampleSnapshot(),
 		Info: control.Info{
 			Version: "v0.1.0", DPDKVersion: "DPDK 22.11.11", PID: 4711, Started: Epoch,

@@ -35,7 +35,9 @@ type Switch struct {
 	// away with the last of them.
 	Ephemeral bool `protobuf:"varint,4,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	// When the switch came into being.
-	Created       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
+	// Its forwarding table.
+	Table         *ForwardingTable `protobuf:"bytes,6,opt,name=table,proto3" json:"table,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -105,13 +107,22 @@ func (x *Switch) GetCreated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Switch) GetTable() *ForwardingTable {
+	if x != nil {
+		return x.Table
+	}
+	return nil
+}
+
 // SwitchPort is a port as its switch sees it.
 type SwitchPort struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the port on the switch.
 	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// Its netmap name.
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it may do; all fields are set.
+	Forwarding    *PortForwarding `protobuf:"bytes,3,opt,name=forwarding,proto3" json:"forwarding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +169,13 @@ func (x *SwitchPort) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *SwitchPort) GetForwarding() *PortForwarding {
+	if x != nil {
+		return x.Forwarding
+	}
+	return nil
 }
 
 // ListSwitchesRequest asks for all switches.
@@ -709,18 +727,22 @@ var File_netmapd_v1_switch_proto protoreflect.FileDescriptor
 const file_netmapd_v1_switch_proto_rawDesc = "" +
 	"\n" +
 	"\x17netmapd/v1/switch.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x01\n" +
+	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnetmapd/v1/forwarding.proto\"\xf2\x01\n" +
 	"\x06Switch\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
 	"\x05ports\x18\x02 \x03(\v2\x16.netmapd.v1.SwitchPortR\x05ports\x12\x1f\n" +
 	"\vfdb_entries\x18\x03 \x01(\rR\n" +
 	"fdbEntries\x12\x1c\n" +
 	"\tephemeral\x18\x04 \x01(\bR\tephemeral\x124\n" +
-	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\"6\n" +
+	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x121\n" +
+	"\x05table\x18\x06 \x01(\v2\x1b.netmapd.v1.ForwardingTableR\x05table\"r\n" +
 	"\n" +
 	"SwitchPort\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\x15\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12:\n" +
+	"\n" +
+	"forwarding\x18\x03 \x01(\v2\x1a.netmapd.v1.PortForwardingR\n" +
+	"forwarding\"\x15\n" +
 	"\x13ListSwitchesRequest\"F\n" +
 	"\x14ListSwitchesResponse\x12.\n" +
 	"\bswitches\x18\x01 \x03(\v2\x12.netmapd.v1.SwitchR\bswitches\"&\n" +
@@ -781,31 +803,35 @@ var file_netmapd_v1_switch_proto_goTypes = []any{
 	(*DetachFromSwitchRequest)(nil),  // 12: netmapd.v1.DetachFromSwitchRequest
 	(*DetachFromSwitchResponse)(nil), // 13: netmapd.v1.DetachFromSwitchResponse
 	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(*ForwardingTable)(nil),          // 15: netmapd.v1.ForwardingTable
+	(*PortForwarding)(nil),           // 16: netmapd.v1.PortForwarding
 }
 var file_netmapd_v1_switch_proto_depIdxs = []int32{
 	1,  // 0: netmapd.v1.Switch.ports:type_name -> netmapd.v1.SwitchPort
 	14, // 1: netmapd.v1.Switch.created:type_name -> google.protobuf.Timestamp
-	0,  // 2: netmapd.v1.ListSwitchesResponse.switches:type_name -> netmapd.v1.Switch
-	0,  // 3: netmapd.v1.GetSwitchResponse.switch:type_name -> netmapd.v1.Switch
-	0,  // 4: netmapd.v1.CreateSwitchResponse.switch:type_name -> netmapd.v1.Switch
-	1,  // 5: netmapd.v1.AttachToSwitchResponse.port:type_name -> netmapd.v1.SwitchPort
-	2,  // 6: netmapd.v1.SwitchService.ListSwitches:input_type -> netmapd.v1.ListSwitchesRequest
-	4,  // 7: netmapd.v1.SwitchService.GetSwitch:input_type -> netmapd.v1.GetSwitchRequest
-	6,  // 8: netmapd.v1.SwitchService.CreateSwitch:input_type -> netmapd.v1.CreateSwitchRequest
-	8,  // 9: netmapd.v1.SwitchService.DeleteSwitch:input_type -> netmapd.v1.DeleteSwitchRequest
-	10, // 10: netmapd.v1.SwitchService.AttachToSwitch:input_type -> netmapd.v1.AttachToSwitchRequest
-	12, // 11: netmapd.v1.SwitchService.DetachFromSwitch:input_type -> netmapd.v1.DetachFromSwitchRequest
-	3,  // 12: netmapd.v1.SwitchService.ListSwitches:output_type -> netmapd.v1.ListSwitchesResponse
-	5,  // 13: netmapd.v1.SwitchService.GetSwitch:output_type -> netmapd.v1.GetSwitchResponse
-	7,  // 14: netmapd.v1.SwitchService.CreateSwitch:output_type -> netmapd.v1.CreateSwitchResponse
-	9,  // 15: netmapd.v1.SwitchService.DeleteSwitch:output_type -> netmapd.v1.DeleteSwitchResponse
-	11, // 16: netmapd.v1.SwitchService.AttachToSwitch:output_type -> netmapd.v1.AttachToSwitchResponse
-	13, // 17: netmapd.v1.SwitchService.DetachFromSwitch:output_type -> netmapd.v1.DetachFromSwitchResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	15, // 2: netmapd.v1.Switch.table:type_name -> netmapd.v1.ForwardingTable
+	16, // 3: netmapd.v1.SwitchPort.forwarding:type_name -> netmapd.v1.PortForwarding
+	0,  // 4: netmapd.v1.ListSwitchesResponse.switches:type_name -> netmapd.v1.Switch
+	0,  // 5: netmapd.v1.GetSwitchResponse.switch:type_name -> netmapd.v1.Switch
+	0,  // 6: netmapd.v1.CreateSwitchResponse.switch:type_name -> netmapd.v1.Switch
+	1,  // 7: netmapd.v1.AttachToSwitchResponse.port:type_name -> netmapd.v1.SwitchPort
+	2,  // 8: netmapd.v1.SwitchService.ListSwitches:input_type -> netmapd.v1.ListSwitchesRequest
+	4,  // 9: netmapd.v1.SwitchService.GetSwitch:input_type -> netmapd.v1.GetSwitchRequest
+	6,  // 10: netmapd.v1.SwitchService.CreateSwitch:input_type -> netmapd.v1.CreateSwitchRequest
+	8,  // 11: netmapd.v1.SwitchService.DeleteSwitch:input_type -> netmapd.v1.DeleteSwitchRequest
+	10, // 12: netmapd.v1.SwitchService.AttachToSwitch:input_type -> netmapd.v1.AttachToSwitchRequest
+	12, // 13: netmapd.v1.SwitchService.DetachFromSwitch:input_type -> netmapd.v1.DetachFromSwitchRequest
+	3,  // 14: netmapd.v1.SwitchService.ListSwitches:output_type -> netmapd.v1.ListSwitchesResponse
+	5,  // 15: netmapd.v1.SwitchService.GetSwitch:output_type -> netmapd.v1.GetSwitchResponse
+	7,  // 16: netmapd.v1.SwitchService.CreateSwitch:output_type -> netmapd.v1.CreateSwitchResponse
+	9,  // 17: netmapd.v1.SwitchService.DeleteSwitch:output_type -> netmapd.v1.DeleteSwitchResponse
+	11, // 18: netmapd.v1.SwitchService.AttachToSwitch:output_type -> netmapd.v1.AttachToSwitchResponse
+	13, // 19: netmapd.v1.SwitchService.DetachFromSwitch:output_type -> netmapd.v1.DetachFromSwitchResponse
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_netmapd_v1_switch_proto_init() }
@@ -813,6 +839,7 @@ func file_netmapd_v1_switch_proto_init() {
 	if File_netmapd_v1_switch_proto != nil {
 		return
 	}
+	file_netmapd_v1_forwarding_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
