@@ -21,7 +21,8 @@
 // Every frame that a source offers is counted once in Tx of its port. It then
 // ends as exactly one drop at that port (Reason.AtSource), or, for each of its
 // destinations (one for a learned address, all other ports for a flood), as
-// exactly one frame in Rx or one drop at the destination port.
+// exactly one frame in Rx or one drop at the destination port. A packet that is
+// cut for a destination (SetHeader) counts there as the frames it becomes.
 //
 // # Who may call what
 //

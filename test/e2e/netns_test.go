@@ -126,7 +126,7 @@ func echo(c *icmp.PacketConn, seq int) error {
 	}
 }
 
-// A transfer is a TCP stream from host A to host B.
+// A transfer is a TCP stream from one host to another.
 type transfer struct {
 	from, to       *exec.Cmd
 	sent, received bytes.Buffer
@@ -134,11 +134,16 @@ type transfer struct {
 
 func (l *lan) transfer(t *testing.T, bytes int64) *transfer {
 	t.Helper()
-	addr := net.JoinHostPort(hostB, "7000")
-	x := &transfer{to: exec.Command(l.tcpcopy, "-listen", addr), from: exec.Command(l.tcpcopy, "-connect", addr, "-bytes", fmt.Sprint(bytes))}
+	return startTransfer(t, l.tcpcopy, l.a, l.b, net.JoinHostPort(hostB, "7000"), bytes)
+}
+
+// startTransfer has one host send so many bytes to an address of another one.
+func startTransfer(t *testing.T, tcpcopy string, from, to *netns.NS, addr string, bytes int64) *transfer {
+	t.Helper()
+	x := &transfer{to: exec.Command(tcpcopy, "-listen", addr), from: exec.Command(tcpcopy, "-connect", addr, "-bytes", fmt.Sprint(bytes))}
 	x.to.Stdout, x.to.Stderr, x.from.Stdout, x.from.Stderr = &x.received, &x.received, &x.sent, &x.sent
-	must(t, l.b.Start(x.to))
-	must(t, l.a.Start(x.from))
+	must(t, to.Start(x.to))
+	must(t, from.Start(x.from))
 	t.Cleanup(x.kill)
 	return x
 }
