@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -21,6 +22,7 @@ import (
 	"github.com/netmapd/netmapd/daemon/attach"
 	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
+	"github.com/netmapd/netmapd/daemon/metrics"
 	"github.com/netmapd/netmapd/dpdk/eal"
 	dpdklcore "github.com/netmapd/netmapd/dpdk/lcore"
 	"github.com/netmapd/netmapd/lcore"
@@ -64,7 +66,7 @@ type Daemon struct {
 
 // Start brings everything up. When a step fails, those before are undone.
 func Start(cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 2)}
+	d := &Daemon{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			d.Stop()
@@ -353,6 +355,9 @@ func (d *Daemon) serve() error {
 		d.attach.Stop()
 	})
 	go d.report("attach server", func() error { return d.attach.Serve(ln) })
+	if err := d.serveMetrics(); err != nil {
+		return err
+	}
 	return d.serveControl()
 }
 
@@ -388,6 +393,31 @@ func (d *Daemon) serveControl() (err error) {
 		go d.report("control server over TCP", func() error { return d.control.Serve(tcp) })
 	}
 	d.log.Info("netmapd serves", attrs...)
+	return nil
+}
+
+// serveMetrics opens the listener for Prometheus, if there is to be one.
+func (d *Daemon) serveMetrics() (err error) {
+	listen := d.cfg.Metrics.Listen
+	if listen == "" {
+		return nil
+	}
+	var l net.Listener
+	if path, ok := strings.CutPrefix(listen, "unix:"); ok {
+		l, err = d.listen("unix", path)
+	} else {
+		l, err = net.Listen("tcp", listen)
+	}
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	s := metrics.NewServer(metrics.NewRegistry(d.reg, Version, eal.Version()), d.cfg.Metrics.Profile, d.log)
+	d.onStop(func() {
+		ctx, cancel := stopContext()
+		defer cancel()
+		s.Stop(ctx)
+	})
+	go d.report("metrics server", func() error { return s.Serve(l) })
 	return nil
 }
 

@@ -33,6 +33,7 @@ func (k *checker) access() {
 }
 
 func (k *checker) control() {
+	k.metrics()
 	c := k.Control
 	if c.Listen == "" {
 		return
@@ -44,5 +45,23 @@ func (k *checker) control() {
 		if f.file == "" {
 			k.report("control."+f.key, "missing; without it nobody could tell who calls through %s", c.Listen)
 		}
+	}
+}
+
+func (k *checker) metrics() {
+	listen := k.Metrics.Listen
+	if listen == "" {
+		return
+	}
+	if p, ok := strings.CutPrefix(listen, "unix:"); ok {
+		if !path.IsAbs(p) {
+			k.report("metrics.listen", "%q: the path of the socket must begin with /; write for example unix:/run/netmapd/metrics.sock", listen)
+		}
+		return
+	}
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	if err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		k.report("metrics.listen", "%q is neither unix:PATH nor an address and port of this machine alone; write for example 127.0.0.1:9710", listen)
 	}
 }

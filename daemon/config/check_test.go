@@ -46,6 +46,14 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
+			"metrics for everybody", "metrics: {listen: '0.0.0.0:9710'}\n",
+			[]string{`n.yaml:2: metrics.listen: "0.0.0.0:9710" is neither unix:PATH nor an address and port of this machine alone; write for example 127.0.0.1:9710`},
+		},
+		{
+			"metrics on a relative path", "metrics: {listen: 'unix:m.sock'}\n",
+			[]string{`n.yaml:2: metrics.listen: "unix:m.sock": the path of the socket must begin with /; write for example unix:/run/netmapd/metrics.sock`},
+		},
+		{
 			"duplicate names", "ports:\n- {name: a, kind: interface}\n- {name: a, kind: interface, ifname: b}\n- {name: c, kind: interface, ifname: a}\nswitches:\n- name: vale0\n- name: vale0\n",
 			[]string{
 				`n.yaml:4: ports[1].name: "a" is the name of ports[0]; names are unique`,

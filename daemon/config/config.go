@@ -51,6 +51,7 @@ type Config struct {
 	Limits     Limits     `mapstructure:"limits"`
 	Access     Access     `mapstructure:"access"`
 	Control    Control    `mapstructure:"control"`
+	Metrics    Metrics    `mapstructure:"metrics"`
 
 	origins origins
 }
@@ -147,6 +148,12 @@ type Control struct {
 	Certificate string `mapstructure:"certificate"` // PEM file
 	Key         string `mapstructure:"key"`         // PEM file
 	ClientCA    string `mapstructure:"client-ca"`   // PEM file: who signs the certificates of clients
+}
+
+// Metrics is where Prometheus finds the counters.
+type Metrics struct {
+	Listen  string `mapstructure:"listen"`  // unix:PATH or a loopback host:port, "" for nowhere
+	Profile bool   `mapstructure:"profile"` // Go's profiles there too
 }
 
 // Where says where the value of a key was set, for messages about it:
