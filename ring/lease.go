@@ -45,9 +45,7 @@ func (r *Ring) Reserve(n uint32) (start, got uint32) {
 
 func (r *Ring) reserve(n uint32) (start, got uint32) {
 	l := &r.lease
-	if h, ok := r.head(); ok {
-		r.ix.HwCur = h
-	}
+	r.reclaim()
 	start = l.next
 	if free := r.num - 1 - r.dist(r.ix.HwCur, start); n > free {
 		n = free
@@ -113,8 +111,6 @@ func (r *Ring) Release() (free uint32) {
 		l.acquire()
 		defer l.release()
 	}
-	if h, ok := r.head(); ok {
-		r.ix.HwCur = h
-	}
+	r.reclaim()
 	return r.num - 1 - r.dist(r.ix.HwCur, l.next)
 }

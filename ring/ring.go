@@ -49,6 +49,7 @@ type Ring struct {
 
 	frozen  bool
 	bound   atomic.Bool // somebody uses the ring
+	release func(from, n uint32)
 	waiters atomic.Pointer[[]int]
 	lease   lease
 }
@@ -102,6 +103,11 @@ func (r *Ring) SetBound(b bool) { r.bound.Store(b) }
 
 // Bound reports it. Any goroutine.
 func (r *Ring) Bound() bool { return r.bound.Load() }
+
+// OnRelease makes the lcore call fn with every run of n slots, from slot from on,
+// that the client of an RX ring gave back, before they are filled again; nil ends
+// that. It is called on the lcore that fills the ring.
+func (r *Ring) OnRelease(fn func(from, n uint32)) { r.release = fn }
 
 // SetWaiters names the daemon's ends of the wake descriptors of all processes
 // that bind the ring. A descriptor taken off the list may be closed once every
@@ -208,6 +214,18 @@ func (r *Ring) wake() {
 	for _, fd := range *fds {
 		_ = unix.Send(fd, wakeByte, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	}
+}
+
+// reclaim takes the slots that the client of an RX ring gave back.
+func (r *Ring) reclaim() {
+	h, ok := r.head()
+	if !ok || h == r.ix.HwCur {
+		return
+	}
+	if r.release != nil {
+		r.release(r.ix.HwCur, r.dist(r.ix.HwCur, h))
+	}
+	r.ix.HwCur = h
 }
 
 // Arm asks the client for a kick and reports whether the lcore may sleep as
