@@ -33,8 +33,8 @@ type device struct {
 	nic  *ethdev.Device // nil while not driven
 	rx   []*rxQueue
 	tx   []*txQueue
-	drop *hostDrop
-	unit *deviceUnit // while clients have the port open
+	unit *deviceUnit // while clients have HW rings open
+	host host
 	lost bool        // the kernel interface went while it was driven
 }
 
@@ -60,6 +60,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 		}
 	}
 	d := &device{log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
+	d.host.drop = s.Unbound == UnboundDrop
 	switch s.Driver {
 	case DriverAuto, "":
 		d.choices = []Driver{DriverAFXDP, DriverAFPacket}
@@ -80,7 +81,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 }
 
 // createDevice makes a port for any other DPDK device.
-func (g *Registry) createDevice(_ context.Context, s Spec) (*port, error) {
+func (g *Registry) createDevice(ctx context.Context, s Spec) (*port, error) {
 	if s.Devargs == "" {
 		return nil, refuse("create port", s.Name, unix.EINVAL, "a device port needs devargs, for example net_null0")
 	}
@@ -92,6 +93,13 @@ func (g *Registry) createDevice(_ context.Context, s Spec) (*port, error) {
 	if err != nil {
 		d.pullOut()
 		return nil, err
+	}
+	if s.Host == "" {
+		return p, nil
+	}
+	if err := d.hostUp(ctx); err != nil {
+		g.destroy(ctx, p)
+		return nil, refuseFor("create port", s.Name, err)
 	}
 	return p, nil
 }
@@ -105,11 +113,16 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	if slots == 0 {
 		slots = g.params.defaultSlots()
 	}
-	p, err := g.newPort(s.Name, kind, region, shape{hwTx: d.queues, hwRx: d.queues, txSlots: slots, rxSlots: slots})
+	sh := shape{hwTx: d.queues, hwRx: d.queues, txSlots: slots, rxSlots: slots}
+	if kind == KindInterface || s.Host != "" {
+		sh.hostTx, sh.hostRx = 1, 1
+	}
+	p, err := g.newPort(s.Name, kind, region, sh)
 	if err != nil {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}
 	d.plain, p.be = plain{g, p}, d
+	d.host.d, d.host.name, d.bufSize = d, s.Host, int(region.Geometry().Buf.Size)
 	g.ports[p.name] = p
 	return p, nil
 }
@@ -140,8 +153,8 @@ func (d *device) plugIn() error {
 		if err == nil {
 			err = d.run(args)
 		}
-		if err == nil && drv == DriverAFPacket {
-			d.drop, err = newHostDrop(ifi.Index)
+		if err == nil && drv == DriverAFXDP && len(d.choices) > 1 && genericXDP(d.ifname) {
+			err = errors.New("the driver of the interface has no XDP, and without it host rings do not go together with af_xdp")
 		}
 		if err == nil {
 			d.drv = string(drv)
@@ -199,12 +212,6 @@ func (d *device) pullOut() {
 		d.tx[i].free()
 	}
 	d.rx, d.tx, d.lost = nil, nil, false
-	if d.drop != nil {
-		if err := d.drop.close(); err != nil {
-			d.log.Warn("give an interface back to the host stack", "interface", d.ifname, "err", err)
-		}
-		d.drop = nil
-	}
 	if d.nic != nil {
 		if err := d.nic.Close(); err != nil {
 			d.log.Error("unplug a device", "device", d.nic.Name(), "err", err)
@@ -241,9 +248,15 @@ func (d *device) idle() {
 	}
 }
 
-// plug gives the transmit queues to a switch.
+// plug gives the transmit queues to a switch. The host has nothing of the device
+// then, but by host rings that are on the switch too.
 func (d *device) plug() ([]vale.Sink, error) {
+	ctx := context.Background() // commands have their own limit
 	if err := d.use(); err != nil {
+		return nil, err
+	}
+	if err := d.host.leave(ctx); err != nil {
+		d.unplug()
 		return nil, err
 	}
 	var out []vale.Sink
@@ -253,7 +266,10 @@ func (d *device) plug() ([]vale.Sink, error) {
 	return out, nil
 }
 
-func (d *device) unplug() { d.idle() }
+func (d *device) unplug() {
+	d.idle()
+	d.host.comeBack(context.Background())
+}
 
 // longestFrame is what the interface's MTU allows, without VLAN tags.
 func (d *device) longestFrame() int { return int(d.tx[0].most) - vlanRoom }
@@ -279,56 +295,112 @@ func (d *device) admit(full string, _ *abi.Register) error {
 	return nil
 }
 
-// open starts moving frames between the device and the port's rings.
+// open gets the host's side ready. A host without it is none for host rings
+// only.
 func (d *device) open(ctx context.Context) error {
-	p := d.p
 	if err := d.close(ctx); err != nil { // left by a close that found the lcore stuck
-		return fmt.Errorf("open %s: %w", p.name, err)
+		return fmt.Errorf("open %s: %w", d.p.name, err)
 	}
-	if err := d.use(); err != nil {
-		return refuseFor("register", p.name, err)
-	}
-	d.unit = newDeviceUnit(d)
-	if err := p.lc.Add(ctx, d.unit); err != nil {
-		if !errors.Is(err, lcore.ErrMayRun) { // else it is taken off before the next use
-			d.unit = nil
-			d.idle()
-		}
-		return fmt.Errorf("open %s: %w", p.name, err)
-	}
+	d.host.ready(ctx)
 	return nil
 }
 
-// close stops it. When the lcore does not answer, the device stays.
-func (d *device) close(ctx context.Context) error {
+// start drives the device from the first HW ring on.
+func (d *device) start(ctx context.Context, k *kring) error {
+	if d.p.hostRing(k) {
+		if err := d.host.missing(); err != nil {
+			return err
+		}
+	} else if d.unit == nil {
+		if err := d.drive(ctx); err != nil {
+			return refuseFor("register", d.p.name, err)
+		}
+	}
+	if err := d.host.settle(ctx, nil); err != nil {
+		return err
+	}
+	// An lcore that sleeps has not armed this ring, nor looked at its queue.
+	return d.p.lc.Do(ctx, func() {})
+}
+
+// drive starts moving frames between the device and the port's HW rings.
+func (d *device) drive(ctx context.Context) error {
+	if err := d.use(); err != nil {
+		return err
+	}
+	d.unit = newDeviceUnit(d)
+	err := d.p.lc.Add(ctx, d.unit)
+	if err == nil {
+		err = d.host.serve(ctx)
+	}
+	if err != nil && !errors.Is(err, lcore.ErrMayRun) { // else it is taken off before the next use
+		_ = d.park(ctx) // the first error says more
+	}
+	return err
+}
+
+// park stops it. When the lcore does not answer, the device stays.
+func (d *device) park(ctx context.Context) error {
 	if d.unit == nil {
 		return nil
 	}
 	if err := d.p.lc.Remove(ctx, d.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
 		return err
 	}
-	d.unit = nil
-	d.idle()
-	return nil
-}
-
-// start makes an lcore that sleeps look at the ring, which it has not armed, and
-// at its queue.
-func (d *device) start(ctx context.Context, _ *kring) error { return d.p.lc.Do(ctx, func() {}) }
-
-// stop sends what clients published.
-func (d *device) stop(ctx context.Context, k *kring, _ bool) error {
-	u := d.unit
-	if u == nil || k.Dir() != abi.DirTx {
+	if d.ifname == "" {
+		d.unit = nil
 		return nil
 	}
-	return d.p.lc.Do(ctx, u.drain)
+	if err := d.host.pause(ctx); err != nil {
+		return err
+	}
+	d.unit = nil
+	d.idle()
+	return d.host.serve(ctx)
+}
+
+// stop sends what clients published, and ends the driving with the last HW ring.
+func (d *device) stop(ctx context.Context, k *kring, last bool) error {
+	u, h := d.unit, d.host.unit
+	err := d.p.lc.Do(ctx, func() {
+		switch {
+		case k.Dir() == abi.DirRx:
+			k.Release() // some slots may be for the host
+		case d.p.hostRing(k):
+			if h != nil {
+				h.drain()
+			}
+		case u != nil:
+			u.drain()
+		}
+	})
+	if err != nil || !last {
+		return err
+	}
+	if err := d.host.settle(ctx, k); err != nil {
+		return err
+	}
+	if d.p.hostRing(k) || d.host.anyBound(d.p.tx[:d.p.hwTx], k) || d.host.anyBound(d.p.rx[:d.p.hwRx], k) {
+		return nil
+	}
+	return d.park(ctx)
+}
+
+// close gives everything back that was there for clients only.
+func (d *device) close(ctx context.Context) error {
+	if err := d.park(ctx); err != nil {
+		return err
+	}
+	return d.host.idle(ctx)
 }
 
 // leave keeps a port that an attachment made, and that goes with it.
 func (d *device) leave(context.Context) bool { return d.p.sw == nil }
 
-func (d *device) free() { d.pullOut() }
+func (d *device) free() {
+	d.host.down(context.Background())
+	d.pullOut()
+}
 
 func (d *device) driver() string { return d.drv }
 
@@ -359,6 +431,16 @@ func (d *device) lose() {
 		return
 	}
 	d.unit.Fail(unix.ENODEV)
+	d.host.lose(ctx)
+}
+
+// identity is the device's address and MTU.
+func (d *device) identity() (mac net.HardwareAddr, mtu int, err error) {
+	if mac, err = d.nic.MAC(); err != nil {
+		return nil, 0, err
+	}
+	m, err := d.nic.MTU()
+	return mac, int(m), err
 }
 
 // describe adds what only the device knows.

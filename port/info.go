@@ -43,7 +43,26 @@ type Spec struct {
 	Devargs string // KindDevice: a DPDK vdev string ("net_null0,size=60")
 	Rings   int    // queue pairs, 0 means 1
 	Slots   int    // slots per ring, 0 means 1024
+
+	// Host names the counterpart of a KindDevice in the host's network stack, an
+	// interface that is made for it; "" means that it has none. A KindInterface is
+	// its own.
+	Host string
+
+	// Unbound says what becomes of frames that arrive on queues whose rings no
+	// client has bound, while the device is in use.
+	Unbound Unbound
 }
+
+// Unbound is what becomes of frames of queues that nobody has bound.
+type Unbound string
+
+// With UnboundHost, the default, they go to the host, where there is a way to it:
+// always for a kernel interface, and for a device that has a counterpart.
+const (
+	UnboundHost Unbound = "host"
+	UnboundDrop Unbound = "drop"
+)
 
 // Info describes a live port.
 type Info struct {

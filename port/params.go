@@ -175,6 +175,9 @@ func (g *Registry) SetParam(who Caller, name, text string) error {
 		g.log.Info("module parameter set", "name", name, "value", n, "was", p.value, "pid", who.PID, "uid", who.UID)
 	}
 	p.value = n
+	if name == "fwd" {
+		g.forward.Store(n != 0)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,7 @@ type Registry struct {
 	descs    int
 	extra    map[int]uint32 // extra buffers by uid
 	departed departed
+	forward  atomic.Bool // netmap's parameter fwd, as lcores see it
 	nextPort uint64
 	nextMem  uint16
 	nextSess uint32

@@ -30,6 +30,7 @@ const (
 	RxBadLength                                  // a fragment is longer than the receiver's buffers; it got length 0 there
 	Unread                                       // delivered, but never read before the port closed
 	BadOffload                                   // what the virtio-net header asks for is unknown, or not possible with this packet (NC E.11)
+	HostDown                                     // the host's interface is down, or its stack takes no more
 
 	numReasons = iota + lastAtSource + 1
 )
@@ -51,6 +52,7 @@ var reasonNames = [numReasons]string{
 	RxBadLength:      "rx_bad_length",
 	Unread:           "unread",
 	BadOffload:       "bad_offload",
+	HostDown:         "host_down",
 }
 
 // Reasons lists all reasons, in the order of their values.

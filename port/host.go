@@ -1,0 +1,394 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/dpdk/ethdev"
+	"github.com/netmapd/netmapd/hostif"
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap/abi"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// maxHostRings is how many host rings each way a client can have: each costs
+// rings, and a queue of the tap.
+const maxHostRings = 64
+
+// host joins a device's port with the host's network stack. Its tap is there
+// while a client has a kernel interface's port open; the counterpart of another
+// device, which the host uses by itself, as long as the port is.
+type host struct {
+	d       *device
+	name    string // of a device's counterpart
+	drop    bool   // frames of queues that nobody has bound are dropped
+	tap     *hostif.Tap
+	over    *hostif.Takeover // kernel interface in use
+	sources []*tapSource
+	sinks   []*tapSink
+	unit    *hostUnit     // on the lcore
+	passed  vale.Counters // between the host and the wire; the lcore's
+	carrier bool
+	why     error // there is no tap
+	spared  bool  // native, when the unit was made
+	taken   taken // from the host on a kernel interface
+}
+
+// taken is what comes in, what the host sends, and where that goes.
+type taken struct {
+	in, out bool
+	to      *hostif.Tap
+}
+
+func (h *host) kernel() bool { return h.d.ifname != "" }
+
+// up makes the tap, and what moves frames to and from it.
+func (h *host) up(ctx context.Context) (err error) {
+	if h.tap != nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			h.down(ctx)
+		}
+	}()
+	conf := hostif.TapConfig{Name: h.name, Queues: h.queues()}
+	if h.kernel() {
+		ifi, err := net.InterfaceByName(h.d.ifname)
+		if err != nil {
+			return refuse("drive", h.d.ifname, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace any more", h.d.ifname)
+		}
+		conf.Name, conf.MTU, conf.Hidden = "nmh%d", ifi.MTU, true
+		h.over = hostif.NewTakeover(ifi.Index, ethdev.HostMark)
+	} else if conf.MAC, conf.MTU, err = h.d.identity(); err != nil {
+		return err
+	}
+	if h.tap, err = hostif.OpenTap(conf); err != nil {
+		return err
+	}
+	if h.kernel() {
+		err = h.over.Join(h.tap)
+	} else {
+		h.carrier = true // as a tap is born
+	}
+	if err == nil {
+		err = h.openQueues()
+	}
+	if err == nil {
+		err = h.serve(ctx)
+	}
+	return err
+}
+
+// ready is up for clients of a kernel interface. Without a tap they can use its
+// HW rings all the same, and are told when they want more.
+func (h *host) ready(ctx context.Context) {
+	if h.tap != nil || !h.kernel() {
+		return
+	}
+	if h.why = h.up(ctx); h.why != nil {
+		h.d.log.Warn("a port has no host rings", "port", h.d.p.name, "err", h.why)
+	}
+}
+
+// missing says why there are no host rings.
+func (h *host) missing() error {
+	if h.tap == nil {
+		return refuse("register", h.d.p.name, unix.EOPNOTSUPP, "the port has no host rings now: %v", h.why)
+	}
+	return nil
+}
+
+// idle is down when the last client has gone. The host rings that it wished for
+// go with it (NC B.5).
+func (h *host) idle(ctx context.Context) error {
+	if h.kernel() {
+		h.down(ctx)
+	}
+	if h.d.p.ephemeral {
+		return nil
+	}
+	return h.wish(ctx, 0, 0)
+}
+
+// leave stands aside for a switch.
+func (h *host) leave(ctx context.Context) error {
+	if !h.kernel() {
+		return h.pause(ctx)
+	}
+	ifi, err := net.InterfaceByName(h.d.ifname)
+	if err != nil {
+		return err
+	}
+	h.over = hostif.NewTakeover(ifi.Index, ethdev.HostMark)
+	return h.take(taken{in: true, out: true})
+}
+
+// comeBack undoes leave.
+func (h *host) comeBack(ctx context.Context) {
+	if h.kernel() {
+		h.release()
+		return
+	}
+	for _, s := range h.sources {
+		s.empty() // nobody waits for it any more
+	}
+	if err := h.serve(ctx); err != nil {
+		h.d.log.Error("the host does not get a device back", "port", h.d.p.name, "err", err)
+	}
+}
+
+// lose tells the clients of host rings that the interface is gone.
+func (h *host) lose(ctx context.Context) {
+	u := h.unit
+	if err := h.pause(ctx); err == nil && u != nil {
+		u.Fail(unix.ENODEV)
+	}
+}
+
+// hostUp makes the counterpart of a device.
+func (d *device) hostUp(ctx context.Context) error {
+	if err := d.use(); err != nil { // the host uses it from now on
+		return err
+	}
+	return d.host.up(ctx)
+}
+
+// queues is how many the tap needs.
+func (h *host) queues() int { return max(h.d.p.hostTx, h.d.p.hostRx, 1) }
+
+func (h *host) openQueues() error {
+	for _, fd := range h.tap.Queues() {
+		src, err := newTapSource(fd, h.d.bufSize)
+		if err != nil {
+			return err
+		}
+		h.sources, h.sinks = append(h.sources, src), append(h.sinks, newTapSink(fd))
+		if err := h.d.p.lc.Watch(fd); err != nil {
+			return fmt.Errorf("watch the host's queue: %w", err)
+		}
+	}
+	return nil
+}
+
+// down undoes up.
+func (h *host) down(ctx context.Context) {
+	if err := h.pause(ctx); err != nil {
+		h.d.log.Error("what a port's host rings had is left allocated", "port", h.d.p.name, "err", err)
+		return
+	}
+	for _, s := range h.sources {
+		_ = h.d.p.lc.Unwatch(s.fd) // not watched if up failed half-way
+		s.free()
+	}
+	h.sources, h.sinks = nil, nil
+	h.release()
+	if h.tap != nil {
+		h.tap.Close()
+		h.tap = nil
+	}
+}
+
+// release gives a kernel interface back to the host.
+func (h *host) release() {
+	if h.over == nil {
+		return
+	}
+	if err := h.over.Close(); err != nil && !errors.Is(err, unix.ENODEV) { // of one that is gone
+		h.d.log.Warn("give an interface back to the host stack", "interface", h.d.ifname, "err", err)
+	}
+	h.over, h.taken = nil, taken{}
+}
+
+// serve puts a unit for the port's rings and the device as it is now on the
+// lcore, in the place of the last one.
+func (h *host) serve(ctx context.Context) error {
+	if h.tap == nil {
+		return nil
+	}
+	if err := h.pause(ctx); err != nil {
+		return err
+	}
+	u := h.newUnit()
+	if err := h.d.p.lc.Add(ctx, u); err != nil {
+		return fmt.Errorf("serve the host rings of %s: %w", h.d.p.name, err)
+	}
+	h.unit = u
+	return nil
+}
+
+// pause takes the unit off the lcore.
+func (h *host) pause(ctx context.Context) error {
+	if h.unit == nil {
+		return nil
+	}
+	if err := h.d.p.lc.Remove(ctx, h.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+		return err
+	}
+	for _, k := range h.unit.hw {
+		k.OnRelease(nil)
+	}
+	h.unit = nil
+	return nil
+}
+
+func (h *host) newUnit() *hostUnit {
+	d, p := h.d, h.d.p
+	u := &hostUnit{}
+	for j, src := range h.sources {
+		q := fromHost{
+			src: src, hw: p.tx[j%p.hwTx],
+			ring: vale.NewLink(src, vale.NewRxSink(p.rx[p.hwRx+j%p.hostRx].Ring), true, &p.books),
+		}
+		if !h.kernel() {
+			q.wire = vale.NewLink(src, d.tx[j%len(d.tx)], false, &h.passed)
+		}
+		u.from = append(u.from, q)
+	}
+	for i, k := range p.tx[p.hwTx:] {
+		u.to = append(u.to, toHost{k, vale.NewLink(vale.NewTxSource(k.Ring), h.sinks[i%len(h.sinks)], false, &p.books), true})
+	}
+	u.silent = d.nic != nil && len(d.nic.Sockets()) == 0
+	for i, src := range d.rx {
+		k := p.rx[i]
+		var sink vale.Sink = discard{}
+		if !h.drop && !h.spared {
+			sink = h.sinks[i%len(h.sinks)]
+		}
+		u.to = append(u.to, toHost{k, vale.NewLink(src, sink, true, &h.passed), false})
+		f := &forwarder{k: k, sink: h.sinks[i%len(h.sinks)], all: &d.g.forward, books: &p.books}
+		k.OnRelease(f.released)
+		u.hw = append(u.hw, k)
+	}
+	return u
+}
+
+// native says that the host has what the device receives by itself: packet
+// sockets see copies, and nothing is taken from the host.
+func (h *host) native(closing *kring) bool {
+	return h.kernel() && h.d.drv == string(DriverAFPacket) && !h.anyBound(h.d.p.rx[:h.d.p.hwRx], closing)
+}
+
+// anyBound says whether one of the rings, but for a closing one, has a user.
+func (h *host) anyBound(ks []*kring, closing *kring) bool {
+	for _, k := range ks {
+		if k.Bound() && k != closing {
+			return true
+		}
+	}
+	return false
+}
+
+// settle takes from the host on a kernel interface what the bound rings ask for
+// (NC E.1, E.2): what comes in, when some HW RX ring is bound; what it sends, when
+// all HW TX rings are. It sends into host rings, if one is bound.
+func (h *host) settle(ctx context.Context, closing *kring) error {
+	p := h.d.p
+	if h.over == nil {
+		return nil
+	}
+	in := h.d.nic != nil && h.anyBound(p.rx[:p.hwRx], closing)
+	out := h.d.nic != nil
+	for _, k := range p.tx[:p.hwTx] {
+		out = out && k.Bound() && k != closing
+	}
+	var to *hostif.Tap
+	if h.anyBound(p.rx[p.hwRx:], closing) {
+		to = h.tap
+	}
+	if err := h.take(taken{in, out, to}); err != nil {
+		return err
+	}
+	if native := h.native(closing); native != h.spared {
+		h.spared = native
+		return h.serve(ctx)
+	}
+	return nil
+}
+
+// take is settle with the outcome decided. What is as it was is left alone.
+func (h *host) take(want taken) (err error) {
+	was := h.taken
+	// XDP programs see frames before the ingress hook: with af_xdp nothing is left there.
+	if want.in = want.in && h.d.drv == string(DriverAFPacket); want.in != was.in {
+		err = h.over.Ingress(want.in)
+	}
+	switch {
+	case err != nil || want.out == was.out && want.to == was.to:
+	case want.out:
+		err = h.over.Egress(want.to)
+	case was.out:
+		err = h.over.ReleaseEgress()
+	}
+	if err != nil {
+		return fmt.Errorf("take interface %s from the host: %w", h.d.ifname, err)
+	}
+	h.taken = want
+	return nil
+}
+
+// genericXDP says whether the interface runs XDP programs on what is given to the
+// host too, so that it would come back to af_xdp. Drivers without XDP do.
+func genericXDP(ifname string) bool {
+	l, err := netlink.LinkByName(ifname)
+	const inDriver = 1 // XDP_ATTACHED_DRV
+	return err == nil && l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached && l.Attrs().Xdp.AttachMode != inDriver
+}
+
+// wish gives the port the host rings that its first descriptor asks for, as far
+// as it has any; 0 means 1 (NC B.5).
+func (h *host) wish(ctx context.Context, tx, rx uint16) error {
+	p := h.d.p
+	s := p.shape
+	s.hostTx, s.hostRx = wish(tx, maxHostRings, 1), wish(rx, maxHostRings, 1)
+	if p.hostTx+p.hostRx == 0 || s == p.shape {
+		return nil
+	}
+	if err := h.pause(ctx); err != nil {
+		return err
+	}
+	if err := h.d.g.quiesce(ctx); err != nil {
+		return err
+	}
+	err := p.remakeRings(s, len(h.d.g.lcores) > 1)
+	if err == nil && h.tap != nil {
+		err = h.resize(ctx)
+	}
+	return errors.Join(err, h.serve(ctx))
+}
+
+// resize gives the tap as many queues as there are host rings.
+func (h *host) resize(ctx context.Context) error {
+	for _, s := range h.sources {
+		_ = h.d.p.lc.Unwatch(s.fd)
+		s.free()
+	}
+	h.sources, h.sinks = nil, nil
+	return errors.Join(h.tap.SetQueues(h.queues()), h.openQueues())
+}
+
+// remakeRings gives a port that nobody has open other rings. After an error it
+// has those it had.
+func (p *port) remakeRings(s shape, shared bool) error {
+	old := *p
+	p.tx, p.rx, p.blocks = nil, nil, nil
+	if err := p.makeRings(s, shared); err != nil {
+		p.shape, p.tx, p.rx, p.blocks = old.shape, old.tx, old.rx, old.blocks
+		return refuse("register", p.name, unix.ENOMEM, "%v", err)
+	}
+	old.freeRings()
+	return nil
+}
+
+// hostRing says that a ring is not one of the device's.
+func (p *port) hostRing(k *kring) bool {
+	if k.Dir() == abi.DirTx {
+		return k.ID() >= p.hwTx
+	}
+	return k.ID() >= p.hwRx
+}
