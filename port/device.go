@@ -30,12 +30,13 @@ type device struct {
 	slots   int
 	bufSize int // of the region
 
-	nic  *ethdev.Device // nil while not driven
-	rx   []*rxQueue
-	tx   []*txQueue
-	unit *deviceUnit // while clients have HW rings open
-	host host
-	lost bool        // the kernel interface went while it was driven
+	nic   *ethdev.Device // nil while not driven
+	rx    []*rxQueue
+	tx    []*txQueue
+	unit  *deviceUnit // while clients have HW rings open
+	wakes []int       // sockets that the lcore watches
+	host  host
+	lost  bool // the kernel interface went while it was driven
 }
 
 // interfaceExists looks in the daemon's network namespace.
@@ -225,24 +226,34 @@ func (d *device) use() error {
 	if err := d.plugIn(); err != nil {
 		return err
 	}
+	if len(d.wakes) > 0 {
+		return nil // its host uses it
+	}
 	for _, fd := range d.nic.Sockets() {
 		if err := d.p.lc.Watch(fd); err != nil {
+			d.unwatch()
 			d.idle()
 			return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
 		}
+		d.wakes = append(d.wakes, fd)
 	}
 	return nil
+}
+
+func (d *device) unwatch() {
+	for _, fd := range d.wakes {
+		_ = d.p.lc.Unwatch(fd) // it was watched
+	}
+	d.wakes = nil
 }
 
 // idle ends a use: a kernel interface goes back to the host. No lcore may be
 // using the device.
 func (d *device) idle() {
-	if d.nic == nil {
+	if d.nic == nil || d.host.name != "" { // its host goes on using it
 		return
 	}
-	for _, fd := range d.nic.Sockets() {
-		_ = d.p.lc.Unwatch(fd) // not watched if use failed half-way
-	}
+	d.unwatch()
 	if d.ifname != "" {
 		d.pullOut()
 	}
@@ -287,18 +298,22 @@ func (d *device) sources() []vale.Source {
 	return out
 }
 
-// admit refuses clients while a switch has the device.
-func (d *device) admit(full string, _ *abi.Register) error {
+// admit refuses clients while a switch has the device. The first one says how
+// many host rings there are (NC B.5).
+func (d *device) admit(full string, req *abi.Register) error {
 	if sw := d.p.sw; sw != nil {
 		return refuse("register", full, unix.EBUSY, "the interface is attached to switch %s; open a port of that switch, or detach it", sw.name)
 	}
-	return nil
+	if len(d.p.descs) > 0 {
+		return nil
+	}
+	return d.host.wish(context.Background(), req.HostTxRings, req.HostRxRings) // commands have their own limit
 }
 
 // open gets the host's side ready. A host without it is none for host rings
 // only.
 func (d *device) open(ctx context.Context) error {
-	if err := d.close(ctx); err != nil { // left by a close that found the lcore stuck
+	if err := d.park(ctx); err != nil { // left by a close that found the lcore stuck
 		return fmt.Errorf("open %s: %w", d.p.name, err)
 	}
 	d.host.ready(ctx)
@@ -399,6 +414,7 @@ func (d *device) leave(context.Context) bool { return d.p.sw == nil }
 
 func (d *device) free() {
 	d.host.down(context.Background())
+	d.unwatch()
 	d.pullOut()
 }
 
