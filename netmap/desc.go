@@ -32,9 +32,11 @@ type Desc struct {
 	rxRings  []*RxRing
 	tx, rx   []*Ring // the same, for what treats both alike
 	noTxPoll bool
+	pipe     bool // an end of a pipe, and what
+	pipeWake int  // wakes the other end
 	closed   atomic.Bool
 
-	kicks, waits atomic.Uint64
+	kicks, waits, wakeups atomic.Uint64
 }
 
 // PortName is the port's own name, without prefix and options: "vale0:1".
@@ -120,6 +122,9 @@ func (d *Desc) release() error {
 		d.wake.awaitHangup(closeTime)
 		d.session.dismiss(d.wake)
 		d.wake.close()
+	}
+	if d.pipe {
+		_ = unix.Close(d.pipeWake)
 	}
 	if d.syncs != nil {
 		errs = append(errs, unix.Munmap(d.syncs))

@@ -42,7 +42,7 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 	must(tb, err)
 	kickFD, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	must(tb, err)
-	w, err := newWake(pair[0])
+	w, err := newWake(pair[0], -1)
 	must(tb, err)
 	s := &session{id: 1, kickFD: kickFD, wakes: map[*wake]struct{}{}}
 	pool, err := b.mem.Bufs(bufOff, bufs, benchBufSize)

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/netmapd/netmapd/netmap/abi"
 )
 
 // How long TxSync waits for the core to take what it published: first by
@@ -58,9 +56,7 @@ func (d *Desc) syncAll(op string, rings []*Ring) (out outcome, err error) {
 	for _, r := range rings {
 		out |= r.sync()
 	}
-	if out&kick != 0 {
-		d.kick()
-	}
+	d.after(out)
 	return out, nil
 }
 
@@ -179,6 +175,3 @@ func (d *Desc) waitError(err error) error {
 	}
 	return err
 }
-
-// running reports whether the daemon neither stopped nor refuses the ring.
-func (r *Ring) running() bool { return r.blk.State() == abi.RingRunning }

@@ -175,23 +175,37 @@ func (d *Desc) adopt(body []byte, a *answer) (err error) {
 	if d.region, err = openRegion(a.fds[wire.FDRegion], b); err != nil {
 		return err
 	}
-	rings := int(b.TxRings) + int(b.HostTxRings) + int(b.RxRings) + int(b.HostRxRings)
+	rings := d.entries()
 	if d.netif, err = d.region.mem.If(b.IfOffset, rings); err != nil {
 		return err
 	}
-	st, err := statSealed(a.fds[wire.FDSync], uint64(rings)*abi.SyncBlockSize)
+	st, err := statSealed(a.fds[wire.FDSync], uint64(d.firstSync()+rings)*abi.SyncBlockSize)
 	if err != nil {
 		return fmt.Errorf("the sync blocks: %w", err)
 	}
 	if d.syncs, err = unix.Mmap(a.fds[wire.FDSync], 0, int(st.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the sync blocks: %w", err)
 	}
-	if d.wake, err = newWake(a.take(wire.FDWake)); err != nil {
+	if d.wake, err = newWake(a.take(wire.FDWake), d.pipeFDs(a)); err != nil {
 		return err
 	}
 	d.session.enlist(d.wake)
 	d.noTxPoll = b.Flags&abi.FlagNoTxPoll != 0
 	return d.viewRings()
+}
+
+// firstSync is the index of the sync block of the first entry of ring_ofs.
+func (d *Desc) firstSync() int {
+	if d.bind.Features&wire.FeatureSecondHalf == 0 {
+		return 0
+	}
+	return d.entries()
+}
+
+// entries is the length of ring_ofs.
+func (d *Desc) entries() int {
+	b := &d.bind
+	return int(b.TxRings) + int(b.HostTxRings) + int(b.RxRings) + int(b.HostRxRings)
 }
 
 // viewRings finds the bound rings. Where they lie is in shared memory, where it
@@ -228,10 +242,13 @@ func (d *Desc) viewRing(r *Ring, dir, id, index int, slots uint32) (err error) {
 	if r.ring, err = d.region.mem.Ring(d.bind.IfOffset+uint64(ofs), slots); err != nil {
 		return err
 	}
-	if r.blk, err = abi.NewMem(d.syncs).SyncBlock(index); err != nil {
+	if r.blk, err = abi.NewMem(d.syncs).SyncBlock(d.firstSync() + index); err != nil {
 		return err
 	}
 	r.bufs, r.n, r.dir, r.id, r.session = d.region.bufs, slots, dir, uint16(id), d.session.id
 	r.indirect = dir == abi.DirTx && d.bind.Features&wire.FeatureIndirect != 0
+	if d.pipe {
+		return r.viewPeer(d)
+	}
 	return nil
 }

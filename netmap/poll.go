@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
 )
 
 // Events are what Poll waits for and what it finds, in the numbers of poll(2).
@@ -90,9 +92,7 @@ func (p *poll) pass() (re Events, done bool) {
 	if wantRx != 0 {
 		re |= p.rxPhase(wantRx)
 	}
-	if p.out&kick != 0 {
-		d.kick()
-	}
+	d.after(p.out)
 	return re, re != 0 || wantTx|wantRx == 0
 }
 
@@ -137,7 +137,8 @@ func (p *poll) rxPhase(want Events) (re Events) {
 func (r *Ring) idle() bool {
 	rhead, rcur, _ := r.blk.Library()
 	head, cur, _ := r.ring.LoadUser()
-	return head == rhead && cur == rcur && r.running()
+	state := r.blk.State()
+	return head == rhead && cur == rcur && state != abi.RingStopped && state != abi.RingFrozen
 }
 
 // ready compares what the last sync left behind: cur and tail of the library,

@@ -20,6 +20,7 @@ type Ring struct {
 	indirect bool
 	held     [][]byte // by slot: what SetIndirect was given
 	session  uint32
+	peer     *peer // of a ring of a pipe, where the ends may move the slots themselves
 	stats    ringCounters
 }
 

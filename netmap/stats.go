@@ -12,6 +12,7 @@ type ringCounters struct {
 type DescStats struct {
 	Kicks uint64 // system calls made to wake the daemon
 	Waits uint64 // times a call went to sleep
+	Wakes uint64 // system calls made to wake the other end of a pipe
 	Rings []RingReport
 }
 
@@ -28,7 +29,7 @@ type RingReport struct {
 
 // Stats reads the counters. Any goroutine may call it before Close.
 func (d *Desc) Stats() DescStats {
-	s := DescStats{Kicks: d.kicks.Load(), Waits: d.waits.Load()}
+	s := DescStats{Kicks: d.kicks.Load(), Waits: d.waits.Load(), Wakes: d.wakeups.Load()}
 	for _, r := range d.tx {
 		s.Rings = append(s.Rings, r.report(true))
 	}

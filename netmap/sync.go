@@ -11,10 +11,11 @@ import (
 type outcome uint8
 
 const (
-	skipped outcome = 1 << iota // another sync is running on the ring (NC D.1)
-	bad                         // the program left it in an illegal state; it was re-initialised (NC D.4)
-	stopped                     // it is gone for good
-	kick                        // the daemon sleeps and has something to do
+	skipped  outcome = 1 << iota // another sync is running on the ring (NC D.1)
+	bad                          // the program left it in an illegal state; it was re-initialised (NC D.4)
+	stopped                      // it is gone for good
+	kick                         // the daemon sleeps and has something to do
+	wakePeer                     // so does the other end of the pipe
 )
 
 // sync does for one ring what the kernel does in netmap's sync system calls.
@@ -35,6 +36,14 @@ func (r *Ring) sync() (out outcome) {
 	if !b.Enter(r.session) {
 		r.stats.skipped.Add(1)
 		return skipped
+	}
+	if r.peer != nil {
+		// Who moves the slots of a pipe changes only while the daemon is inside.
+		if state = b.State(); state == abi.RingDirect {
+			out = r.syncDirect()
+			b.Leave()
+			return out
+		}
 	}
 
 	// 3. What the program wants, what the library remembers, what the daemon says.
@@ -164,6 +173,9 @@ func (r *Ring) stamp() {
 
 // fresh reports whether the program was shown all that the daemon has given.
 func (r *Ring) fresh() bool {
+	if r.isDirect() {
+		return true // nobody else does anything for a sync
+	}
 	_, _, rtail := r.blk.Library()
 	_, hwtail := r.blk.LoadDaemon()
 	return hwtail == rtail

@@ -19,7 +19,9 @@ import (
 // the socket; it counts each message, and the others look at the count when
 // they get the turn. So a message wakes all that armed before it came.
 type wake struct {
-	f    *os.File
+	f    *os.File // of the socket, or of an epoll with it
+	sock int      // the socket, where f is an epoll, else -1
+	pipe int      // with it in there
 	raw  syscall.RawConn
 	turn chan struct{} // holds one token
 	gen  atomic.Uint64 // messages seen
@@ -34,32 +36,74 @@ var (
 	errHangup  = errors.New("netmapd is gone")
 )
 
-// newWake takes over fd.
-func newWake(fd int) (*wake, error) {
+// newWake takes over fd, and the eventfd by which the other end of a pipe wakes
+// this one, -1 for none.
+func newWake(fd, pipe int) (*wake, error) {
 	if err := unix.SetNonblock(fd, true); err != nil { // ours alone; the daemon has its own end
-		_ = unix.Close(fd)
+		_, _ = unix.Close(fd), unix.Close(pipe)
 		return nil, fmt.Errorf("set the wake socket non-blocking: %w", err)
 	}
-	w := &wake{f: os.NewFile(uintptr(fd), "wake"), turn: make(chan struct{}, 1)}
+	w := &wake{turn: make(chan struct{}, 1), sock: -1, pipe: -1}
 	w.turn <- struct{}{}
+	if pipe < 0 {
+		w.f = os.NewFile(uintptr(fd), "wake")
+	} else if err := w.watchBoth(fd, pipe); err != nil {
+		return nil, fmt.Errorf("watch the wake socket and the other end of the pipe: %w", err)
+	}
 	w.readFn = w.drain
 	var err error
 	if w.raw, err = w.f.SyscallConn(); err == nil {
 		err = w.f.SetReadDeadline(time.Time{}) // fails when the runtime cannot poll it
 	}
 	if err != nil {
-		_ = w.f.Close()
+		w.close()
 		return nil, fmt.Errorf("use the wake socket: %w", err)
 	}
 	return w, nil
 }
 
-// drain reads all messages there are; false lets the runtime wait for one.
+// watchBoth makes an epoll of the socket and a pipe's eventfd. The latter is
+// shared by all processes of this end, so nobody reads it: each write is an edge
+// that every epoll sees once.
+func (w *wake) watchBoth(sock, pipe int) error {
+	w.sock, w.pipe = sock, pipe
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		w.close()
+		return err
+	}
+	err = errors.Join(
+		unix.SetNonblock(ep, true),
+		unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, sock, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(sock)}),
+		unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, pipe, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(pipe)}))
+	w.f = os.NewFile(uintptr(ep), "wake")
+	if err != nil {
+		w.close()
+	}
+	return err
+}
+
+// drain takes all messages there are; false lets the runtime wait for one.
 func (w *wake) drain(fd uintptr) bool {
-	var b [16]byte
 	w.got = false
+	if w.sock < 0 {
+		return w.read(int(fd))
+	}
+	var events [2]unix.EpollEvent
+	n, _ := unix.EpollWait(int(fd), events[:], 0)
+	for _, e := range events[:max(n, 0)] {
+		if e.Events&unix.EPOLLIN != 0 {
+			w.got = true
+		}
+	}
+	return w.read(w.sock) || w.got
+}
+
+// read takes the messages of the daemon.
+func (w *wake) read(fd int) bool {
+	var b [16]byte
 	for {
-		n, err := unix.Read(int(fd), b[:])
+		n, err := unix.Read(fd, b[:])
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -149,4 +193,11 @@ func (w *wake) hangup() {
 	_ = w.f.SetReadDeadline(time.Unix(1, 0))
 }
 
-func (w *wake) close() { _ = w.f.Close() }
+func (w *wake) close() {
+	if w.f != nil {
+		_ = w.f.Close()
+	}
+	if w.sock >= 0 {
+		_, _ = unix.Close(w.sock), unix.Close(w.pipe)
+	}
+}

@@ -28,6 +28,18 @@ type backend interface {
 	// one no lcore begins to serve the ring again; the caller quiesces them.
 	stop(ctx context.Context, k *kring, last bool) error
 
+	// keeps says that rings stay as they are between users; resume then prepares
+	// one for its next first user.
+	keeps() bool
+	resume(ctx context.Context, k *kring) error
+
+	// wakeFDs go with the answer to every process that joins, after those that all
+	// ports have.
+	wakeFDs() []int
+
+	// ended is told of a process that had the port open and is gone.
+	ended()
+
 	// leave takes a port that nobody has open out of what it is part of, and says
 	// whether it may go now.
 	leave(ctx context.Context) bool
@@ -72,6 +84,10 @@ func (plain) open(context.Context) error               { return nil }
 func (plain) close(context.Context) error              { return nil }
 func (plain) start(context.Context, *kring) error      { return nil }
 func (plain) stop(context.Context, *kring, bool) error { return nil }
+func (plain) keeps() bool                              { return false }
+func (plain) resume(context.Context, *kring) error     { return nil }
+func (plain) wakeFDs() []int                           { return nil }
+func (plain) ended()                                   {}
 func (plain) leave(context.Context) bool               { return true }
 func (plain) free()                                    {}
 func (plain) features() uint16                         { return wire.FeatureIndirect }

@@ -173,9 +173,18 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 	if k.users++; k.users > 1 {
 		return nil
 	}
-	k.Reset() // an earlier user may still have it mapped, and have written to it since
+	// An earlier user may still have it mapped, and have written to it since.
+	var err error
+	if d.port.be.keeps() {
+		err = d.port.be.resume(ctx, k)
+	} else {
+		k.Reset()
+	}
 	k.SetBound(true)
-	if err := d.port.be.start(ctx, k); err != nil {
+	if err == nil {
+		err = d.port.be.start(ctx, k)
+	}
+	if err != nil {
 		k.users--
 		k.SetBound(false)
 		return fmt.Errorf("start ring %s of %s: %w", k, d.port.name, err)
@@ -196,6 +205,9 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		return err
 	}
 	k.SetBound(false)
+	if p.be.keeps() {
+		return err
+	}
 	if err == nil {
 		err = d.g.quiesce(ctx)
 	}
@@ -226,10 +238,10 @@ func (p *port) wakes() (n int) {
 // Join hands the port's parts to a session: the answer's Bind, and the three
 // descriptors that go with it (wire.FDRegion, ...). The last of them is the
 // client's end of a new wake socket, for the caller to send and close.
-func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int, error) {
+func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
-	var fds [wire.BindFDs]int
+	fds := make([]int, wire.BindFDs)
 	p := d.port
 	if _, live := d.g.sessions[s]; !live {
 		return wire.Bind{}, fds, refuse("join", p.name, unix.ENOTCONN, "the session has ended")
@@ -258,7 +270,7 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, [wire.BindFDs]int
 		d.g.closeEnds(context.Background(), []int{old})
 	}
 	fds[wire.FDRegion], fds[wire.FDSync], fds[wire.FDWake] = int(p.region.File().Fd()), p.blocks.FD(), pair[1]
-	return d.describe(), fds, nil
+	return d.describe(), append(fds, p.be.wakeFDs()...), nil
 }
 
 // Close unbinds the descriptor: published TX slots are delivered, the rings,
@@ -304,10 +316,10 @@ func (d *Desc) Close(ctx context.Context) error {
 	return first
 }
 
-// vanish removes an ephemeral port if nobody uses it: no client has it open,
-// and no switch took it.
+// vanish removes an ephemeral port if nobody uses it: no client has it open, no
+// pipe hangs on it, and no switch took it.
 func (g *Registry) vanish(ctx context.Context, p *port) {
-	if p.ephemeral && len(p.descs) == 0 && p.be.leave(ctx) {
+	if p.ephemeral && len(p.descs) == 0 && len(p.pipes) == 0 && p.be.leave(ctx) {
 		g.destroy(ctx, p)
 	}
 }

@@ -21,6 +21,8 @@ const (
 	KindVALE      Kind = "vale"      // ephemeral port of a VALE switch (NC E.4)
 	KindInterface Kind = "interface" // kernel interface, netmap's "emulated" mode (NC E.3)
 	KindDevice    Kind = "device"    // any other DPDK device: null, ring, tap, a NIC (NC E.1)
+	KindPipe      Kind = "pipe"      // one end of a pipe (NC E.7)
+	KindImplicit  Kind = "implicit"  // what pipes hang on whose parent does not exist (NC E.6)
 )
 
 // Driver names how a kernel interface is reached.

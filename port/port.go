@@ -23,16 +23,18 @@ type port struct {
 	created   time.Time
 
 	shape
-	region *shm.Region
-	blocks *shm.File // sync blocks, in the order of ring_ofs
-	tx, rx []*kring  // HW rings, then host rings
+	region    *shm.Region
+	blocks    *shm.File // sync blocks, in the order of ring_ofs
+	firstSync int
+	tx, rx    []*kring // HW rings, then host rings
 
 	lc    *lcore.Lcore
 	descs map[*Desc]struct{}
 	sw    *valeSwitch // attached to
 	vp    *vale.Port
-	past  vale.Counters // from switches it was on before
-	books vale.Counters // of frames that no switch counts; the lcore's
+	pipes map[string]*pipe // that hang on it, by id
+	past  vale.Counters    // from switches it was on before
+	books vale.Counters    // of frames that no switch counts; the lcore's
 	be    backend
 }
 
@@ -116,12 +118,19 @@ func (p *port) addRing(dir, id int, slots uint32, ix ring.Indices, block int) er
 	if err != nil {
 		return err
 	}
+	return p.useRing(obj, block)
+}
+
+// useRing takes over a ring object; block is the index of its sync block.
+func (p *port) useRing(obj shm.Ring, block int) error {
 	blk, err := p.blocks.Mem().SyncBlock(block)
 	if err != nil {
+		p.region.FreeRing(obj)
 		return err
 	}
+	dir := obj.Dir
 	k := &kring{obj: obj, Ring: ring.New(ring.Config{
-		Dir: dir, ID: id, Slots: obj.View.Slots, Bufs: p.region.Bufs(), Block: blk, Indices: obj.Indices,
+		Dir: dir, ID: obj.ID, Slots: obj.View.Slots, Bufs: p.region.Bufs(), Block: blk, Indices: obj.Indices,
 	})}
 	k.Reset()
 	blk.SetLcoreCPU(p.lc.CPU())

@@ -224,16 +224,16 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 	if p := g.ports[full]; p != nil {
 		g.vanish(ctx, p) // unless it is in use; what a failed close left is not used again
 	}
+	if core.Kind == name.Pipe {
+		return g.openPipe(ctx, who, core, req)
+	}
 	if p := g.ports[full]; p != nil {
 		return p, nil
 	}
-	switch core.Kind {
-	case name.SwitchPort:
+	if core.Kind == name.SwitchPort {
 		return g.createVALE(ctx, who, core, req)
-	case name.Interface:
-		return g.openInterface(ctx, full)
 	}
-	return nil, refuse("register", full, unix.ENXIO, "pipes are not served by this version of netmapd")
+	return g.openInterface(ctx, full)
 }
 
 // openInterface makes a port for a kernel interface because a client asked for
@@ -335,6 +335,8 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 		return refuse("delete port", full, unix.EINVAL, "ports of a switch go when their last client closes them")
 	case len(p.descs) > 0:
 		return refuse("delete port", full, unix.EBUSY, "%d clients have it open, the first is pid %d", len(p.descs), p.anyUser())
+	case len(p.pipes) > 0:
+		return refuse("delete port", full, unix.EBUSY, "%d pipes hang on it", len(p.pipes))
 	case p.sw != nil:
 		return refuse("delete port", full, unix.EBUSY, "it is attached to switch %s; detach it first", p.sw.name)
 	}

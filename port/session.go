@@ -59,12 +59,17 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 	var ends []int
 	for _, p := range g.ports {
 		p.evict(s.ID)
+		had := false
 		for d := range p.descs {
 			if w, ok := d.wakes[s.ID]; ok {
 				delete(d.wakes, s.ID)
 				ends = append(ends, w)
-				p.refreshWaiters()
+				had = true
 			}
+		}
+		if had {
+			p.refreshWaiters()
+			p.be.ended()
 		}
 	}
 	g.closeEnds(ctx, ends)

@@ -201,6 +201,10 @@ func (r *Ring) Notify() {
 	}
 }
 
+// Wake wakes all clients of the ring, whether they asked for it or not: somebody
+// may have died who took the mark and was about to.
+func (r *Ring) Wake() { r.wake() }
+
 var wakeByte = []byte{1}
 
 // wake sends a message to every waiter. The sockets are the daemon's own ends,

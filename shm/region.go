@@ -248,11 +248,33 @@ func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices
 	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if need := abi.RingBytes(slots); need > uint64(r.geo.Ring.Size) {
-		return Ring{}, fmt.Errorf("region %s: a ring of %d slots needs %d bytes, objects have %d: %w", r.name, slots, need, r.geo.Ring.Size, unix.ENOMEM)
-	}
 	if slots > r.freeBuf {
 		return Ring{}, &PoolError{r.name, "buffer", uint64(slots), uint64(r.freeBuf)}
+	}
+	if o, err = r.newRing(port, dir, id, slots, ix); err == nil {
+		r.fill(o)
+	}
+	return o, err
+}
+
+// NewMirror allocates the ring at the other end of a pipe: its slots are those of
+// the given ring, which has the buffers (NC E.7).
+func (r *Region) NewMirror(port uint64, dir, id int, of Ring, ix ring.Indices) (o Ring, err error) {
+	defer r.faults(&err)()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o, err = r.newRing(port, dir, id, of.View.Num(), ix); err == nil {
+		r.head(o)
+		for s := range o.View.Num() {
+			*o.View.At(s) = *of.View.At(s)
+		}
+	}
+	return o, err
+}
+
+func (r *Region) newRing(port uint64, dir, id int, slots uint32, ix ring.Indices) (o Ring, err error) {
+	if need := abi.RingBytes(slots); need > uint64(r.geo.Ring.Size) {
+		return Ring{}, fmt.Errorf("region %s: a ring of %d slots needs %d bytes, objects have %d: %w", r.name, slots, need, r.geo.Ring.Size, unix.ENOMEM)
 	}
 	for i := range r.c.rings {
 		if r.c.rings[i].used != 0 {
@@ -265,9 +287,7 @@ func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices
 		}
 		rec := &r.c.rings[i]
 		*rec = ringRecord{indices: ix, port: port, used: 1, slots: slots, dir: uint16(dir), ringID: uint16(id)}
-		o = Ring{uint32(i), off, v, &rec.indices, port, dir, id}
-		r.fill(o)
-		return o, nil
+		return Ring{uint32(i), off, v, &rec.indices, port, dir, id}, nil
 	}
 	return Ring{}, &PoolError{r.name, "ring", 1, 0}
 }
@@ -334,12 +354,17 @@ func (r *Region) Renew(o Ring) (err error) {
 // fill writes the header of a ring and gives each slot a buffer; the caller has
 // checked that there are enough.
 func (r *Region) fill(o Ring) {
+	r.head(o)
+	for s := range o.View.Num() {
+		*o.View.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
+	}
+}
+
+// head writes the header of a ring.
+func (r *Region) head(o Ring) {
 	*o.View.RingHeader = abi.RingHeader{
 		BufOfs: int64(r.geo.BufOffset()) - int64(o.Offset), NumSlots: o.View.Num(), BufSize: r.geo.Buf.Size,
 		RingID: uint16(o.ID), Dir: uint16(o.Dir), Head: o.Indices.HwCur, Cur: o.Indices.HwCur, Tail: o.Indices.HwTail,
-	}
-	for s := range o.View.Num() {
-		*o.View.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
 	}
 }
 

@@ -80,13 +80,17 @@ struct nmd_sync_block {
 	_Atomic uint32_t csb;
 	_Atomic uint32_t loop; /* session that runs the sync loop, 0 for none */
 	_Atomic uint32_t stop;
-	uint8_t pad3[52];
+	uint32_t pad3;
+	/* And where the other end of a pipe is. */
+	_Atomic uint64_t peer_ring;  /* offset in the region of the ring there, 0 for none */
+	_Atomic uint32_t peer_block; /* index of its sync block */
+	uint8_t pad4[36];
 };
 
 enum { NMD_DIR_RX = 0, NMD_DIR_TX = 1 };
 
 /* States of a ring. */
-enum { NMD_STOPPED = 0, NMD_RUNNING = 1, NMD_FROZEN = 2 };
+enum { NMD_STOPPED = 0, NMD_RUNNING = 1, NMD_FROZEN = 2, NMD_DIRECT = 5 };
 
 enum {
 	NMD_MIN_BUF = 2, /* buffers 0 and 1 are never handed out */
@@ -149,7 +153,9 @@ static inline uint32_t nmd_body_size(uint16_t type)
 #define NMD_FLAG_NO_TX_POLL 0x20000u
 
 /* Slot flags. The last one is ours: what an indirect slot points to could not be read. */
+#define NMD_NS_BUF_CHANGED 0x0001u
 #define NMD_NS_INDIRECT 0x0010u
+#define NMD_NS_MOREFRAG 0x0020u
 #define NMD_NS_INDIRECT_FAULT 0x8000u
 
 _Static_assert(sizeof(struct nmd_slot) == 16, "NC A.2");

@@ -104,6 +104,18 @@ static bool sensible(const struct nmd_bind *b)
 	       (tx + rx) * sizeof(int64_t) <= b->region_size - b->if_offset - sizeof(struct nmd_if);
 }
 
+/* entries is the length of ring_ofs. */
+static uint32_t entries(const struct nmd_bind *b)
+{
+	return (uint32_t)b->tx_rings + b->host_tx_rings + b->rx_rings + b->host_rx_rings;
+}
+
+/* first_sync is the index of the sync block of its first entry. */
+static uint32_t first_sync(const struct nmd_bind *b)
+{
+	return b->features & NMD_FEATURE_SECOND_HALF ? entries(b) : 0;
+}
+
 /*
  * view finds one bound ring. Where it lies is in shared memory, where it may have
  * been overwritten: it is read once and checked.
@@ -121,7 +133,7 @@ static int view(struct nmd_desc *d, struct nmd_ring *r, uint32_t dir, uint32_t i
 		return EIO;
 	*r = (struct nmd_ring){
 		.hdr = (struct nmd_ring_hdr *)(base + ofs),
-		.blk = (struct nmd_sync_block *)d->syncs + index,
+		.blk = (struct nmd_sync_block *)d->syncs + first_sync(b) + index,
 		.slots = slots,
 		.dir = dir,
 		.session = d->session->id,
@@ -133,7 +145,51 @@ static int view(struct nmd_desc *d, struct nmd_ring *r, uint32_t dir, uint32_t i
 	return 0;
 }
 
-static int view_rings(struct nmd_desc *d)
+/*
+ * view_peer finds the ring at the other end of a pipe, where there is one in this
+ * region. What says where it is can be written by that end: it is read once and checked.
+ */
+static int view_peer(struct nmd_desc *d, struct nmd_ring *r)
+{
+	uint64_t ofs = atomic_load(&r->blk->peer_ring), end = d->bind.region_size;
+	uint32_t block = atomic_load(&r->blk->peer_block);
+	uint64_t size = sizeof(struct nmd_ring_hdr) + (uint64_t)r->slots * sizeof(struct nmd_slot);
+
+	if (ofs == 0)
+		return 0; /* the daemon always carries this pipe */
+	if (ofs % 8 || ofs > end || size > end - ofs || block >= d->syncs_size / sizeof(struct nmd_sync_block))
+		return EIO;
+	r->peer = (struct nmd_ring_hdr *)((char *)d->region->base + ofs);
+	r->peer_blk = (struct nmd_sync_block *)d->syncs + block;
+	return 0;
+}
+
+/*
+ * watch_both makes an epoll of the wake socket and a pipe's eventfd. The latter is
+ * shared by all processes of this end, so nobody reads it: each write is an edge that
+ * every epoll sees once.
+ */
+static int watch_both(struct nmd_desc *d, struct nmd_answer *a)
+{
+	struct epoll_event sock = {.events = EPOLLIN}, pipe = {.events = EPOLLIN | EPOLLET};
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	if (ep < 0)
+		return errno;
+	if (REAL(epoll_ctl)(ep, EPOLL_CTL_ADD, a->fds[NMD_FD_WAKE], &sock) < 0 ||
+	    REAL(epoll_ctl)(ep, EPOLL_CTL_ADD, a->fds[NMD_FD_PIPE_SLEEP], &pipe) < 0) {
+		int err = errno;
+		REAL(close)(ep);
+		return err;
+	}
+	nmd_internal(ep, &d->wake);
+	nmd_internal(a->fds[NMD_FD_PIPE_SLEEP], &d->pipe_sleep);
+	nmd_internal(a->fds[NMD_FD_PIPE_WAKE], &d->pipe_wake);
+	a->fds[NMD_FD_PIPE_SLEEP] = a->fds[NMD_FD_PIPE_WAKE] = -1;
+	return 0;
+}
+
+static int view_rings(struct nmd_desc *d, bool pipe)
 {
 	const struct nmd_bind *b = &d->bind;
 	uint32_t ntx = b->end_tx - b->first_tx, nrx = b->end_rx - b->first_rx;
@@ -150,16 +206,18 @@ static int view_rings(struct nmd_desc *d)
 		err = view(d, &d->tx[i], NMD_DIR_TX, b->first_tx + i, b->tx_slots);
 	for (uint32_t i = 0; i < nrx && !err; i++)
 		err = view(d, &d->rx[i], NMD_DIR_RX, rx0 + b->first_rx + i, b->rx_slots);
+	for (uint32_t i = 0; pipe && i < ntx + nrx && !err; i++)
+		err = view_peer(d, &d->tx[i]);
 	return err;
 }
 
 int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answer *a)
 {
 	struct stat st;
-	uint64_t rings = (uint64_t)b->tx_rings + b->host_tx_rings + b->rx_rings + b->host_rx_rings;
+	uint64_t rings = (uint64_t)first_sync(b) + entries(b);
 
 	/* Bound is bound: other threads use what a second answer would replace. */
-	if (atomic_load(&d->bound) || a->nfds != NMD_BIND_FDS || !sensible(b))
+	if (atomic_load(&d->bound) || (a->nfds != NMD_BIND_FDS && a->nfds != NMD_PIPE_FDS) || !sensible(b))
 		return EIO;
 	d->bind = *b;
 	d->no_tx_poll = b->flags & NMD_FLAG_NO_TX_POLL;
@@ -169,14 +227,19 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 		if ((err = map(a->fds[NMD_FD_SYNC], d->syncs_size, &d->syncs)))
 			d->syncs = NULL;
 	}
+	bool pipe = a->nfds == NMD_PIPE_FDS;
 	if (!err)
-		err = view_rings(d);
+		err = view_rings(d, pipe);
+	if (!err && pipe)
+		err = watch_both(d, a);
+	if (!err) {
+		nmd_internal(a->fds[NMD_FD_WAKE], pipe ? &d->sock : &d->wake);
+		a->fds[NMD_FD_WAKE] = -1;
+	}
 	if (err) {
 		nmd_unbind(d);
 		return err;
 	}
-	nmd_internal(a->fds[NMD_FD_WAKE], &d->wake);
-	a->fds[NMD_FD_WAKE] = -1;
 	atomic_store_explicit(&d->bound, true, memory_order_release);
 	return 0;
 }
@@ -184,6 +247,9 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 void nmd_unbind(struct nmd_desc *d)
 {
 	nmd_internal_close(&d->wake);
+	nmd_internal_close(&d->sock);
+	nmd_internal_close(&d->pipe_sleep);
+	nmd_internal_close(&d->pipe_wake);
 	free(d->tx);
 	d->tx = d->rx = NULL;
 	d->ntx = d->nrx = 0;

@@ -96,6 +96,9 @@ static struct nmd_desc *make(const struct stat *st, const char *path)
 		atomic_store(&d->bound, false);
 		atomic_store(&d->dead, false);
 		atomic_store(&d->wake, -1);
+		atomic_store(&d->sock, -1);
+		atomic_store(&d->pipe_sleep, -1);
+		atomic_store(&d->pipe_wake, -1);
 		atomic_store(&d->waiters, 0);
 		d->next = descs;
 		descs = d;
@@ -178,6 +181,14 @@ struct nmd_desc *nmd_desc_drop(int fd)
 	return nmd_fd_ptr(e);
 }
 
+/* wake_sock is the socket on which the daemon sends messages. */
+static int wake_sock(struct nmd_desc *d)
+{
+	int sock = atomic_load(&d->sock);
+
+	return sock >= 0 ? sock : atomic_load(&d->wake);
+}
+
 /*
  * await_unbound waits until the daemon has noticed that the last descriptor is
  * gone: close(2) on netmap returns after the port was released (NC B.11), and
@@ -187,7 +198,7 @@ struct nmd_desc *nmd_desc_drop(int fd)
 static void await_unbound(struct nmd_desc *d)
 {
 	enum { WAIT_MS = 20 };
-	struct pollfd p = {.fd = atomic_load(&d->wake), .events = 0};
+	struct pollfd p = {.fd = wake_sock(d), .events = 0};
 	int err = errno;
 
 	if (atomic_load(&d->bound) && !nmd_desc_gone(d) && p.fd >= 0)
@@ -273,10 +284,14 @@ void nmd_desc_check(struct nmd_desc *d)
 
 void nmd_desc_drain(struct nmd_desc *d)
 {
+	enum { BOTH = 2 };
 	char b[16];
-	int err = errno, wake = atomic_load(&d->wake);
+	int err = errno, wake = wake_sock(d);
+	struct epoll_event ev[BOTH];
 	ssize_t n;
 
+	if (wake != atomic_load(&d->wake)) /* takes the edge that the other end of a pipe made */
+		REAL(epoll_wait)(atomic_load(&d->wake), ev, BOTH, 0);
 	do
 		n = recv(wake, b, sizeof b, MSG_DONTWAIT);
 	while (n > 0 || (n < 0 && errno == EINTR));

@@ -33,7 +33,10 @@ struct nmd_desc {
 	atomic_bool bound; /* what follows up to the rings is set, for good */
 	atomic_bool dead;  /* the daemon, or the port's end of it, is gone */
 	bool no_tx_poll;
-	_Atomic int wake; /* the daemon sends a message when an armed ring changes */
+	_Atomic int wake; /* readable when an armed ring changed: the socket below, or an epoll */
+	_Atomic int sock; /* on which the daemon says so, where wake is an epoll, else -1 */
+	_Atomic int pipe_sleep; /* the other end of a pipe says so here: in the epoll, too */
+	_Atomic int pipe_wake;	/* wakes the other end of a pipe */
 	_Atomic int waiters;
 	_Atomic time_t checked; /* when the daemon was last seen alive */
 	uint32_t ntx, nrx;

@@ -119,6 +119,107 @@ static void leave(struct nmd_sync_block *b)
 	atomic_store_explicit(&b->busy, 0, memory_order_release);
 }
 
+/* move copies whole slots to the same places of the ring at the other end of a pipe,
+ * and takes BUF_CHANGED off the originals. It returns the slot after the last complete
+ * packet of [from, to), or none. */
+static uint32_t move(struct nmd_slot *src, struct nmd_slot *dst, uint32_t from, uint32_t to, uint32_t none)
+{
+	const uint64_t changed = (uint64_t)NMD_NS_BUF_CHANGED << 48, more = (uint64_t)NMD_NS_MOREFRAG << 48;
+
+	for (uint32_t i = from; i < to; i++) {
+		uint64_t w = LOAD(src[i].word), p = src[i].ptr;
+		STORE(dst[i].word, w);
+		dst[i].ptr = p;
+		if (__builtin_expect(w & changed, 0))
+			STORE(src[i].word, w & ~changed);
+		if (!(w & more))
+			none = i + 1;
+	}
+	return none;
+}
+
+/* pass moves the slots [from, to), in ring order; the result is as that of move. */
+static uint32_t pass(struct nmd_ring *r, uint32_t from, uint32_t to, uint32_t none)
+{
+	struct nmd_slot *src = r->hdr->slot, *dst = r->peer->slot;
+
+	if (to < from) {
+		none = move(src, dst, from, r->slots, none);
+		if (none == r->slots)
+			none = 0;
+		from = 0;
+	}
+	return move(src, dst, from, to, none);
+}
+
+/*
+ * sync_direct is the sync of a ring of a direct pipe: it moves the slots itself and
+ * plays the daemon for the ring at the other end. The busy word is held. The Go client
+ * does the same, in the same steps (netmap/pipe.go).
+ *
+ * A process may die between any two stores: what counts is one word (step 4), and
+ * whoever syncs next goes on from there.
+ */
+static unsigned sync_direct(struct nmd_ring *r)
+{
+	struct nmd_sync_block *b = r->blk, *p = r->peer_blk;
+	struct nmd_ring_hdr *hdr = r->hdr;
+	const uint32_t n = r->slots;
+	unsigned out = 0;
+
+	/* 1. What the program wants, what the library remembers, how far this end has
+	 * come, and what the other end says. Reading slots comes after. */
+	uint32_t head = LOAD(hdr->head), cur = LOAD(hdr->cur), tail = LOAD(hdr->tail);
+	uint32_t rhead = LOAD(b->rhead), rcur = LOAD(b->rcur), rtail = LOAD(b->rtail);
+	uint32_t hwcur, given, hwtail = LOAD(b->core) >> 32;
+	load_daemon(p, &hwcur, &given);
+	atomic_thread_fence(memory_order_acquire);
+	if (hwcur >= n || given >= n || hwtail >= n)
+		return NMD_BAD; /* somebody wrote over the indices */
+
+	/* 2. Judge the program (NC D.2, D.3). */
+	if (!legal(head, cur, hwcur, r->dir == NMD_DIR_RX ? hwtail : rtail, n)) {
+		out = NMD_BAD;
+		head = cur = reinit(r, NMD_DIRECT, hwcur, hwcur, hwtail);
+		tail = hwtail;
+	} else if (head != hwcur) {
+		/* 3. Move the slots: complete packets to the receiver, or all back. */
+		uint32_t end = pass(r, hwcur, head, n);
+		if (r->dir == NMD_DIR_RX)
+			end = (head ? head : n) - 1;
+		if (end != n)
+			given = end;
+		/* 4. Say so, slots first. */
+		atomic_thread_fence(memory_order_release);
+		STORE(p->core, pair(head, given));
+		/* Either the other end sees it before it sleeps, or we see that it sleeps. */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (end != n && LOAD(p->appl_need_kick)) {
+			STORE(p->appl_need_kick, 0);
+			atomic_thread_fence(memory_order_seq_cst);
+			out |= NMD_WAKE;
+		}
+	}
+
+	/* 5. Show the program what the other end has given. */
+	if (tail != hwtail)
+		STORE(hdr->tail, hwtail);
+	if (head != rhead || cur != rcur || hwtail != rtail) {
+		STORE(b->rhead, head);
+		STORE(b->rcur, cur);
+		STORE(b->rtail, hwtail);
+	}
+	if (r->dir == NMD_DIR_RX)
+		stamp(hdr);
+	return out;
+}
+
+/* direct: do the ends of the pipe move the slots themselves? */
+static bool direct(const struct nmd_ring *r)
+{
+	return r->peer && LOAD(r->blk->state) == NMD_DIRECT;
+}
+
 /*
  * The Go client does the same, in the same steps (netmap/sync.go), and
  * ring/testdata/sync.txt holds both to it.
@@ -141,6 +242,13 @@ unsigned nmd_sync(struct nmd_ring *r)
 	/* 2. One sync at a time; the second one is left out silently (NC D.1). */
 	if (!enter(b, r->session))
 		return NMD_SKIPPED;
+
+	/* Who moves the slots of a pipe changes only while the daemon is inside. */
+	if (direct(r)) {
+		out = sync_direct(r);
+		leave(b);
+		return out;
+	}
 
 	/* 3. What the program wants, what the library remembers, what the daemon says. */
 	uint32_t head = LOAD(hdr->head), cur = LOAD(hdr->cur), tail = LOAD(hdr->tail);
@@ -217,7 +325,8 @@ bool nmd_taken(const struct nmd_ring *r)
 
 bool nmd_news(const struct nmd_ring *r)
 {
-	return LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
+	/* On a direct pipe nobody else does anything for a sync. */
+	return !direct(r) && LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
 }
 
 bool nmd_ready(const struct nmd_ring *r)
@@ -230,9 +339,10 @@ bool nmd_ready(const struct nmd_ring *r)
 bool nmd_idle(const struct nmd_ring *r)
 {
 	struct nmd_sync_block *b = r->blk;
+	uint32_t state = LOAD(b->state);
 
 	return LOAD(r->hdr->head) == LOAD(b->rhead) && LOAD(r->hdr->cur) == LOAD(b->rcur) &&
-	       LOAD(b->state) == NMD_RUNNING;
+	       state != NMD_STOPPED && state != NMD_FROZEN;
 }
 
 void nmd_arm(struct nmd_ring *r)

@@ -21,6 +21,9 @@ struct nmd_ring {
 	uint32_t buf_size;
 	char *bufs;    /* buffer 0 */
 	bool indirect; /* TX slots may be: indirect.h */
+	/* The ring at the other end of a pipe, where the ends may move the slots. */
+	struct nmd_ring_hdr *peer;
+	struct nmd_sync_block *peer_blk;
 };
 
 /* Outcomes of a sync, or-ed together. */
@@ -29,6 +32,7 @@ enum {
 	NMD_BAD = 2,	 /* left in an illegal state; it was re-initialised (NC D.4) */
 	NMD_GONE = 4,	 /* stopped for good */
 	NMD_KICK = 8,	 /* the daemon sleeps and has something to do */
+	NMD_WAKE = 16,	 /* so does the other end of the pipe */
 };
 
 /* nmd_sync does for one ring what the kernel does in netmap's sync system calls. */

@@ -22,6 +22,21 @@ static int64_t now_ns(void)
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* after does what the syncs of a pass asked for: wake the daemon, or the other end of
+ * a pipe. Its eventfd is watched edge-triggered and never read, so it does not fill up. */
+static void after(struct nmd_desc *d, unsigned out)
+{
+	static const uint64_t one = 1;
+
+	if (out & NMD_KICK)
+		nmd_session_kick(d->session);
+	if (out & NMD_WAKE) {
+		int err = errno, fd = atomic_load(&d->pipe_wake);
+		if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+			errno = err;
+	}
+}
+
 /* sync_all syncs the rings in ascending order and kicks once for all of them. */
 static unsigned sync_all(struct nmd_desc *d, struct nmd_ring *rings, uint32_t n)
 {
@@ -29,8 +44,7 @@ static unsigned sync_all(struct nmd_desc *d, struct nmd_ring *rings, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		out |= nmd_sync(&rings[i]);
-	if (out & NMD_KICK)
-		nmd_session_kick(d->session);
+	after(d, out);
 	return out;
 }
 
@@ -196,8 +210,7 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 		re |= tx_phase(d, tx, out);
 	if (rx)
 		re |= rx_phase(d, rx, out);
-	if (*out & NMD_KICK)
-		nmd_session_kick(d->session);
+	after(d, *out);
 	return re;
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define NMD_MAGIC 0x31444d4eu
-enum { NMD_VERSION = 1, NMD_MAX_MESSAGE = 8192, NMD_MAX_FDS = 4 };
+enum { NMD_VERSION = 1, NMD_MAX_MESSAGE = 8192, NMD_MAX_FDS = 5 };
 
 enum {
 	NMD_TYPE_SESSION = 1,
@@ -108,9 +108,10 @@ struct nmd_bind {
 	char name[64];
 };
 
-enum { NMD_FEATURE_INDIRECT = 1 << 0 };
+enum { NMD_FEATURE_INDIRECT = 1 << 0, NMD_FEATURE_SECOND_HALF = 1 << 1 };
 
 enum { NMD_FD_REGION, NMD_FD_SYNC, NMD_FD_WAKE, NMD_BIND_FDS };
+enum { NMD_FD_PIPE_SLEEP = NMD_BIND_FDS, NMD_FD_PIPE_WAKE, NMD_PIPE_FDS };
 
 /* Whatever the compiler makes of it, the two sides must agree to the byte. */
 _Static_assert(sizeof(struct nmd_header) == 16, "netmap/wire");

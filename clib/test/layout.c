@@ -104,6 +104,8 @@ int main(void)
 	AT(nmd_sync_block, csb, "abi.SyncBlock.csb");
 	AT(nmd_sync_block, loop, "abi.SyncBlock.loop");
 	AT(nmd_sync_block, stop, "abi.SyncBlock.stop");
+	AT(nmd_sync_block, peer_ring, "abi.SyncBlock.peerRing");
+	AT(nmd_sync_block, peer_block, "abi.SyncBlock.peerBlock");
 
 	CONST(NMD_MAGIC, "Magic");
 	CONST(NMD_VERSION, "Version");
@@ -122,6 +124,9 @@ int main(void)
 	CONST(NMD_FD_SYNC, "FDSync");
 	CONST(NMD_FD_WAKE, "FDWake");
 	CONST(NMD_BIND_FDS, "BindFDs");
+	CONST(NMD_FD_PIPE_SLEEP, "FDPipeSleep");
+	CONST(NMD_FD_PIPE_WAKE, "FDPipeWake");
+	CONST(NMD_PIPE_FDS, "PipeFDs");
 	CONST(NMD_NIOCGINFO, "NIOCGINFO");
 	CONST(NMD_NIOCREGIF, "NIOCREGIF");
 	CONST(NMD_NIOCTXSYNC, "NIOCTXSYNC");
@@ -138,6 +143,7 @@ int main(void)
 	CONST(NMD_NS_INDIRECT, "NSIndirect");
 	CONST(NMD_NS_INDIRECT_FAULT, "NSIndirectFault");
 	CONST(NMD_FEATURE_INDIRECT, "FeatureIndirect");
+	CONST(NMD_FEATURE_SECOND_HALF, "FeatureSecondHalf");
 	CONST(NMD_OPT_TYPES, "OptionTypes");
 	CONST(NMD_OPT_KLOOP_EVENTFDS, "OptSyncKloopEventfds");
 	CONST(NMD_DIR_RX, "DirRx");
@@ -145,6 +151,7 @@ int main(void)
 	CONST(NMD_STOPPED, "RingStopped");
 	CONST(NMD_RUNNING, "RingRunning");
 	CONST(NMD_FROZEN, "RingFrozen");
+	CONST(NMD_DIRECT, "RingDirect");
 	CONST(NMD_MIN_BUF, "MinBufIndex");
 	for (unsigned type = 0; type <= NMD_REQ_TYPES; type++)
 		printf("body %u %u\n", type, nmd_body_size((uint16_t)type));

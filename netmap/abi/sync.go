@@ -44,13 +44,17 @@ type SyncBlock struct {
 	_     [48]byte
 
 	// Line 3: CSB mode (NC E.10), of the descriptor's first ring only; the client
-	// libraries keep it for all processes of the descriptor. Nothing that is used for
-	// every sync may stand here: with it, neighbouring rings would share a pair of
-	// lines that the adjacent-line prefetcher fetches together.
-	csb  uint32 // 1: the descriptor is in CSB mode
-	loop uint32 // session that runs the sync loop, 0 for none
-	stop uint32 // 1: it shall stop, or not start
-	_    [52]byte
+	// libraries keep it for all processes of the descriptor. And where the other end
+	// of a pipe is, written when the pipe is made. Nothing that is written for every
+	// sync may stand here: with it, neighbouring rings would share a pair of lines
+	// that the adjacent-line prefetcher fetches together.
+	csb       uint32 // 1: the descriptor is in CSB mode
+	loop      uint32 // session that runs the sync loop, 0 for none
+	stop      uint32 // 1: it shall stop, or not start
+	_         uint32
+	peerRing  uint64 // offset in the region of the ring at the other end, 0 for none
+	peerBlock uint32 // index of its sync block in this file
+	_         [36]byte
 }
 
 // SyncBlockSize is the distance between the sync blocks of a port.
@@ -59,11 +63,16 @@ const SyncBlockSize = 256
 // RingState says what a client may expect from a ring.
 type RingState uint32
 
-// The states of a ring. Anything but RingRunning and RingFrozen is for good.
+// The states of a ring. RingStopped is for good.
 const (
 	RingStopped RingState = 0 // never started, or gone with its port: EIO, POLLERR
 	RingRunning RingState = 1
 	RingFrozen  RingState = 2 // the last head was illegal: POLLERR until a legal one comes
+	// RingDirect is a ring of a pipe whose two ends move the slots themselves, in
+	// their syncs: each plays the daemon for the ring at the other end, and the
+	// daemon's line of a block is written by that end. Between
+	// this and RingRunning only the daemon changes, while it holds both busy words.
+	RingDirect RingState = 5
 )
 
 func pair(lo, hi uint32) uint64 { return uint64(lo) | uint64(hi)<<32 }
@@ -82,6 +91,29 @@ func (b *SyncBlock) LoadHead() uint32 { return uint32(atomic.LoadUint64(&b.user)
 // PublishDaemon publishes how far the daemon is (NC E.10).
 func (b *SyncBlock) PublishDaemon(hwcur, hwtail uint32) {
 	atomic.StoreUint64(&b.core, pair(hwcur, hwtail))
+}
+
+// Direct pipes. The two indices that an end publishes live in the block of the
+// ring at the other end, one word each way, so that a process may die between any
+// two stores:
+//
+//	block of the RX ring: how far the sender has copied, and how far it has
+//	                      published (the last complete packet): the ring's hwtail
+//	block of the TX ring: how far the receiver has released, and the slot before
+//	                      it: the ring's hwtail
+//
+// PublishDaemon and LoadDaemon are the accessors.
+
+// SetPeer says where the ring at the other end of a pipe is: its offset in the
+// region, and the index of its block in the same file (daemon).
+func (b *SyncBlock) SetPeer(ring uint64, block uint32) {
+	atomic.StoreUint32(&b.peerBlock, block)
+	atomic.StoreUint64(&b.peerRing, ring)
+}
+
+// Peer loads it; ring is 0 where there is none, or none in this region.
+func (b *SyncBlock) Peer() (ring uint64, block uint32) {
+	return atomic.LoadUint64(&b.peerRing), atomic.LoadUint32(&b.peerBlock)
 }
 
 // LoadDaemon loads it.
@@ -115,6 +147,12 @@ func (b *SyncBlock) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKi
 // Reset makes the block that of a ring which nobody uses: the client's and the
 // library's lines say what the daemon's says. Nobody may be in a sync.
 func (b *SyncBlock) Reset(hwcur, hwtail uint32) {
+	b.Clear(hwcur, hwtail)
+	b.PublishDaemon(hwcur, hwtail)
+}
+
+// Clear is Reset but for the daemon's line.
+func (b *SyncBlock) Clear(hwcur, hwtail uint32) {
 	b.PublishClient(hwcur, hwcur)
 	atomic.StoreUint32(&b.applNeedKick, 0)
 	b.SetLibrary(hwcur, hwcur, hwtail)
@@ -122,7 +160,6 @@ func (b *SyncBlock) Reset(hwcur, hwtail uint32) {
 	atomic.StoreUint32(&b.loop, 0)
 	atomic.StoreUint32(&b.stop, 0)
 	b.Leave()
-	b.PublishDaemon(hwcur, hwtail)
 }
 
 // State loads the state of the ring.

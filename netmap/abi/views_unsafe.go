@@ -164,6 +164,11 @@ func (s Slots) LoadPtr(i uint32) uint64 {
 	return atomic.LoadUint64((*uint64)(unsafe.Add(s.p, uintptr(i)*SlotSize+8)))
 }
 
+// StorePtr writes the second half of slot i. i < Num is the caller's duty.
+func (s Slots) StorePtr(i uint32, v uint64) {
+	*(*uint64)(unsafe.Add(s.p, uintptr(i)*SlotSize+8)) = v
+}
+
 // Bufs views the buffer pool of a region.
 type Bufs struct {
 	p       unsafe.Pointer

@@ -43,7 +43,7 @@ const (
 // Limits of a message.
 const (
 	MaxMessage = 8192
-	MaxFDs     = 4
+	MaxFDs     = 5
 )
 
 // Message types. An answer has the type of its request with Answer set.
@@ -173,7 +173,10 @@ type Redeem struct {
 // descriptors come with it, in this order: the region (a sealed memfd of
 // RegionSize bytes), the port's sync blocks (a sealed memfd, one block for each
 // entry of ring_ofs, in its order: NC A.4), and this process's end of the wake
-// socket pair. The numbers repeat what the shared structures say, because
+// socket pair. A pipe has the blocks of both its ends in one file, and brings two
+// more descriptors: an eventfd that the processes at the other end write to when
+// they wake this one, and one to wake them. Both are watched edge-triggered and
+// never read, since all processes of an end watch the same. The numbers repeat what the shared structures say, because
 // those can be overwritten by whoever shares the region.
 type Bind struct {
 	PortID      uint64
@@ -201,7 +204,8 @@ type Bind struct {
 
 // Features of a port that its client's library must know of.
 const (
-	FeatureIndirect = 1 << 0 // TX slots may be indirect: the library copies what they point to (NC D.7)
+	FeatureIndirect   = 1 << 0 // TX slots may be indirect: the library copies what they point to (NC D.7)
+	FeatureSecondHalf = 1 << 1 // the slave of a pipe: its sync blocks follow as many of the master
 )
 
 // Indices of the descriptors that come with a Bind.
@@ -209,7 +213,10 @@ const (
 	FDRegion = iota
 	FDSync
 	FDWake
-	BindFDs // how many there are
+	BindFDs     // how many there are
+	FDPipeSleep = iota - 1
+	FDPipeWake
+	PipeFDs // how many there are with a pipe
 )
 
 // ErrMalformed is wrapped by every error about the form of a message.

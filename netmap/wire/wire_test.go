@@ -59,11 +59,12 @@ func TestLayouts(t *testing.T) {
 		}
 	}
 	for what, n := range map[string][2]int{
-		"HeaderSize": {HeaderSize, 16}, "OptionSize": {OptionSize, 16}, "MaxMessage": {MaxMessage, 8192}, "MaxFDs": {MaxFDs, 4},
+		"HeaderSize": {HeaderSize, 16}, "OptionSize": {OptionSize, 16}, "MaxMessage": {MaxMessage, 8192}, "MaxFDs": {MaxFDs, 5},
 		"TypeSession": {TypeSession, 1}, "TypeControl": {TypeControl, 2}, "TypeJoin": {TypeJoin, 3}, "TypeRedeem": {TypeRedeem, 4},
 		"TypeLegacy": {TypeLegacy, 5}, "TypeIface": {TypeIface, 6}, "TypeParam": {TypeParam, 7},
 		"ParamGet": {ParamGet, 1}, "ParamSet": {ParamSet, 2}, "ParamList": {ParamList, 3}, "Answer": {Answer, 0x8000},
-		"FDRegion": {FDRegion, 0}, "FDSync": {FDSync, 1}, "FDWake": {FDWake, 2}, "BindFDs": {BindFDs, 3}, "Version": {Version, 1},
+		"FDRegion": {FDRegion, 0}, "FDSync": {FDSync, 1}, "FDWake": {FDWake, 2}, "BindFDs": {BindFDs, 3},
+		"FDPipeSleep": {FDPipeSleep, 3}, "FDPipeWake": {FDPipeWake, 4}, "PipeFDs": {PipeFDs, 5}, "Version": {Version, 1},
 	} {
 		if n[0] != n[1] {
 			t.Errorf("%s is %d, want %d", what, n[0], n[1])

@@ -1,0 +1,242 @@
+package ring
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// Pipe is one direction of one pair of rings of a pipe: the TX ring of one end and
+// the RX ring with the same number at the other (NC E.7). The slot of a packet has
+// the same number in both.
+//
+// A pipe is direct, where its ends move the slots in their syncs and the daemon
+// does nothing, or carried, where an lcore does it. Of a direct pipe the indices lie
+// in the sync blocks (abi.RingDirect) and are the clients' to write: the daemon
+// believes none of them. TakeOver and GiveBack change between the two.
+type Pipe struct {
+	tx, rx *Ring
+	far    bool // the ends live in different regions: contents are copied
+}
+
+// NewPipe joins two rings of equal size. They are carried until GiveBack.
+func NewPipe(tx, rx *Ring) *Pipe {
+	return &Pipe{tx: tx, rx: rx, far: tx.bufs.Base() != rx.bufs.Base()}
+}
+
+// Tx and Rx are the two rings.
+func (p *Pipe) Tx() *Ring { return p.tx }
+
+// Rx is the ring at the receiving end.
+func (p *Pipe) Rx() *Ring { return p.rx }
+
+// Direct reports who moves the slots.
+func (p *Pipe) Direct() bool { return p.tx.blk.State() == abi.RingDirect }
+
+// busyDaemon is the session that the daemon is in busy words.
+const busyDaemon = ^uint32(0)
+
+// lock waits until no client is inside a sync of either ring. A sync takes
+// microseconds; a client that pretends to be in one for longer, or is kept from its
+// CPU for longer, is not waited for: what it then stores hurts the two ends of this
+// pipe and nobody else.
+func (p *Pipe) lock(until time.Time) {
+	for _, r := range [...]*Ring{p.tx, p.rx} {
+		for !r.blk.Enter(busyDaemon) && time.Now().Before(until) {
+			runtime.Gosched()
+		}
+	}
+}
+
+func (p *Pipe) unlock() {
+	p.tx.blk.Leave()
+	p.rx.blk.Leave()
+}
+
+// judge takes the indices of a direct pipe out of the sync blocks. Nonsense ends
+// as an empty pipe.
+func (p *Pipe) judge() {
+	t, r := p.tx.ix, p.rx.ix
+	copied, published := p.rx.blk.LoadDaemon()
+	released, _ := p.tx.blk.LoadDaemon()
+	n := p.tx.num
+	if copied >= n || published >= n || released >= n || p.tx.dist(released, published) > p.tx.dist(released, copied) {
+		copied, published, released = 0, 0, 0
+		t.Bad++
+	}
+	t.HwCur, t.HwTail = copied, p.tx.before(released)
+	r.HwCur, r.HwTail = released, published
+	p.rx.lease.next = published
+}
+
+// before is the slot before i.
+func (r *Ring) before(i uint32) uint32 {
+	if i == 0 {
+		i = r.num
+	}
+	return i - 1
+}
+
+// TakeOver makes the daemon the one that moves the slots. It waits for syncs of
+// clients until the given time at most. No lcore carries the pipe yet.
+func (p *Pipe) TakeOver(until time.Time) {
+	p.lock(until)
+	defer p.unlock()
+	p.judge()
+	p.publish(abi.RingRunning)
+}
+
+// GiveBack makes the pipe direct. No lcore carries it any more. Pipes between
+// regions stay as they are.
+func (p *Pipe) GiveBack(until time.Time) {
+	if p.far {
+		return
+	}
+	p.lock(until)
+	defer p.unlock()
+	p.Turn() // what was published meanwhile
+	p.publish(abi.RingDirect)
+}
+
+// publish shows the indices in the form that the state means.
+func (p *Pipe) publish(s abi.RingState) {
+	t, r := p.tx.ix, p.rx.ix
+	for _, q := range [...]*Ring{p.tx, p.rx} {
+		_, rcur, rtail := q.blk.Library()
+		q.blk.PublishClient(q.ix.HwCur, q.ix.HwCur)
+		q.blk.SetLibrary(q.ix.HwCur, rcur, rtail)
+		q.frozen = false
+	}
+	if s == abi.RingDirect {
+		p.rx.blk.PublishDaemon(t.HwCur, r.HwTail)
+		p.tx.blk.PublishDaemon(r.HwCur, t.HwTail)
+	} else {
+		p.rx.blk.PublishDaemon(r.HwCur, r.HwTail)
+		p.tx.blk.PublishDaemon(t.HwCur, t.HwTail)
+	}
+	p.tx.blk.SetState(s)
+	p.rx.blk.SetState(s)
+}
+
+// Reopen prepares a ring of the pipe that nobody uses for its next user, who goes
+// on where the last one stopped (NC E.7); hdr is the ring's own header, which the
+// last user may have left in any state. When the pipe is carried it belongs on its
+// lcore.
+func (p *Pipe) Reopen(q *Ring, hdr abi.Ring) {
+	if p.Direct() {
+		p.judge()
+		// The word of this end, which is as it was unless it was nonsense. The other
+		// end may be at work.
+		if q == p.tx {
+			p.rx.blk.PublishDaemon(p.tx.ix.HwCur, p.rx.ix.HwTail)
+		} else {
+			p.tx.blk.PublishDaemon(p.rx.ix.HwCur, p.tx.ix.HwTail)
+		}
+	}
+	hwcur, hwtail := q.ix.HwCur, q.ix.HwTail
+	q.blk.Clear(hwcur, hwtail)
+	q.frozen = false
+	hdr.SetUser(hwcur, hwcur, hwtail)
+}
+
+// Settle makes each buffer stand in one ring only, at the end of the pipe: a slot
+// on its way is the receiver's, all others are the sender's. Nobody uses either ring.
+func (p *Pipe) Settle() {
+	if p.Direct() {
+		p.judge()
+	}
+	if p.far {
+		return
+	}
+	c, n := p.rx.ix.HwCur, p.rx.dist(p.rx.ix.HwCur, p.rx.ix.HwTail)
+	for i := range p.tx.num {
+		if p.tx.dist(c, i) < n {
+			p.tx.slots.Store(i, 0)
+		} else {
+			p.rx.slots.Store(i, 0)
+		}
+	}
+}
+
+// Turn carries what there is, both ways, and returns how many slots it moved.
+func (p *Pipe) Turn() int {
+	return p.forward() + p.backward()
+}
+
+// forward takes what the sender published to the receiver, complete packets only.
+func (p *Pipe) forward() int {
+	t, r := p.tx, p.rx
+	h, ok := t.head()
+	if !ok || h == t.ix.HwCur {
+		return 0
+	}
+	n := t.dist(t.ix.HwCur, h)
+	end, more := r.ix.HwTail, false
+	if p.far {
+		end, more = p.copy(t.ix.HwCur, n)
+	} else if e, ok := t.slots.Send(r.slots, t.ix.HwCur, h); ok {
+		end, more = e, true
+	}
+	t.ix.HwCur = h
+	if more {
+		r.lease.next = end
+		r.publish(end)
+	}
+	// Last: who sees its slots taken may rely on the delivery.
+	t.blk.PublishDaemon(h, t.ix.HwTail)
+	t.Notify()
+	return int(n)
+}
+
+// backward gives what the receiver released to the sender.
+func (p *Pipe) backward() int {
+	t, r := p.tx, p.rx
+	h, ok := r.head()
+	if !ok || h == r.ix.HwCur {
+		return 0
+	}
+	n := r.dist(r.ix.HwCur, h)
+	if !p.far {
+		r.slots.Return(t.slots, r.ix.HwCur, h)
+	}
+	r.ix.HwCur = h
+	r.blk.PublishDaemon(h, r.ix.HwTail)
+	t.ix.HwTail = t.before(h)
+	t.blk.PublishDaemon(t.ix.HwCur, t.ix.HwTail)
+	t.Notify()
+	return int(n)
+}
+
+// copy copies n frames into the receiver's own buffers. A buffer that does not
+// exist, on either side, makes an empty frame: the two are separated.
+func (p *Pipe) copy(from, n uint32) (end uint32, more bool) {
+	t, r := p.tx, p.rx
+	for i := from; n > 0; n-- {
+		w, own := t.slots.Load(i), r.slots.Load(i)
+		src, dst := t.bufs.Get(w.Idx()), r.bufs.Get(own.Idx())
+		length := copy(dst, src[:min(int(w.Len()), len(src))])
+		r.slots.Store(i, abi.MakeWord(own.Idx(), uint16(length), w.Flags()&^abi.NSBufChanged))
+		r.slots.StorePtr(i, t.slots.LoadPtr(i))
+		if w.Flags()&abi.NSBufChanged != 0 {
+			t.slots.Store(i, abi.MakeWord(w.Idx(), w.Len(), w.Flags()&^abi.NSBufChanged))
+		}
+		i = t.Advance(i, 1)
+		if w.Flags()&abi.NSMoreFrag == 0 {
+			end, more = i, true
+		}
+	}
+	return end, more
+}
+
+// Arm asks both ends for kicks and reports whether the lcore may sleep.
+func (p *Pipe) Arm() bool {
+	t, r := p.tx.Arm(), p.rx.Arm()
+	return t && r
+}
+
+// Disarm takes that back.
+func (p *Pipe) Disarm() {
+	p.tx.Disarm()
+	p.rx.Disarm()
+}
