@@ -248,10 +248,7 @@ func (r *Region) NewRing(port uint64, dir, id int, slots uint32, ix ring.Indices
 	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if slots > r.freeBuf {
-		return Ring{}, &PoolError{r.name, "buffer", uint64(slots), uint64(r.freeBuf)}
-	}
-	if o, err = r.newRing(port, dir, id, slots, ix); err == nil {
+	if o, err = r.newRing(port, dir, id, slots, slots, ix); err == nil {
 		r.fill(o)
 	}
 	return o, err
@@ -263,7 +260,7 @@ func (r *Region) NewMirror(port uint64, dir, id int, of Ring, ix ring.Indices) (
 	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o, err = r.newRing(port, dir, id, of.View.Num(), ix); err == nil {
+	if o, err = r.newRing(port, dir, id, of.View.Num(), 0, ix); err == nil {
 		r.head(o)
 		for s := range o.View.Num() {
 			*o.View.At(s) = *of.View.At(s)
@@ -272,9 +269,13 @@ func (r *Region) NewMirror(port uint64, dir, id int, of Ring, ix ring.Indices) (
 	return o, err
 }
 
-func (r *Region) newRing(port uint64, dir, id int, slots uint32, ix ring.Indices) (o Ring, err error) {
+// newRing takes a ring object, for which so many buffers must be free.
+func (r *Region) newRing(port uint64, dir, id int, slots, bufs uint32, ix ring.Indices) (o Ring, err error) {
 	if need := abi.RingBytes(slots); need > uint64(r.geo.Ring.Size) {
 		return Ring{}, fmt.Errorf("region %s: a ring of %d slots needs %d bytes, objects have %d: %w", r.name, slots, need, r.geo.Ring.Size, unix.ENOMEM)
+	}
+	if bufs > r.freeBuf {
+		return Ring{}, &PoolError{r.name, "buffer", uint64(bufs), uint64(r.freeBuf)}
 	}
 	for i := range r.c.rings {
 		if r.c.rings[i].used != 0 {

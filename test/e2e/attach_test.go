@@ -300,7 +300,7 @@ func TestRefusedRegistrations(t *testing.T) {
 		{"a prefix", "netmap:nosuch0", allRings(), 0, ""},
 		{"no colon", "vale0", allRings(), 0, ""},
 		{"a bad switch name", "va le:x", allRings(), 0, ""},
-		{"a pipe", "vale0:p{1", allRings(), 0, ""},
+		{"host rings of a pipe", "vale0:p{1", with(func(r *abi.Register) { r.Mode = abi.ModeNICSW }), unix.EINVAL, "host rings"},
 		{"a port of the switch named as an interface", "vale0:lo", allRings(), unix.EINVAL, `"lo" is an interface that is not attached`},
 		{"no mode", "vale0:r", with(func(r *abi.Register) { r.Mode = 0 }), unix.EINVAL, "mode 0 is not one of netmap's"},
 		{"a mode of the old interface", "vale0:r", with(func(r *abi.Register) { r.Mode = abi.ModePipeMaster }), unix.EINVAL, "write the pipe into the name"},
