@@ -6,12 +6,18 @@ build: clib ## binaries in bin/
 	go build -o $(BIN)/ ./cmd/netmapd
 	CGO_ENABLED=0 go build -o $(BIN)/ ./cmd/nmctl
 
-# C11; what the library exports it says itself.
-CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden
+# C11; what the libraries export they say themselves.
+CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Iclib/include
+CLIB_VERSION = 1
+OBJCOPY ?= objcopy
 
-clib: ## the library that netmap programs run with
+clib: ## the C libraries: the interposer, and libnetmap shared and static
 	@mkdir -p $(BIN)
 	$(CC) $(CLIB_FLAGS) -shared -o $(BIN)/libnetmapd-preload.so clib/src/*.c -pthread -ldl
+	$(CC) $(CLIB_FLAGS) -shared -Wl,-soname,libnetmap.so.$(CLIB_VERSION) -o $(BIN)/libnetmap.so.$(CLIB_VERSION) \
+		clib/src/*.c $(filter-out %/static.c,$(wildcard clib/libnetmap/*.c)) -pthread -ldl
+	ln -sf libnetmap.so.$(CLIB_VERSION) $(BIN)/libnetmap.so
+	scripts/archive $(BIN)/libnetmap.a $(CC) $(CLIB_FLAGS)
 
 demo: ## traffic through a switch, then between two network namespaces when root
 	scripts/demo

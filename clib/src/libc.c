@@ -14,8 +14,30 @@ static void find(void *where, const char *name)
 	memcpy(where, &sym, sizeof sym);
 }
 
+/*
+ * netmapd_libc_1 is exported for another copy of this library in the same process, as
+ * when a program linked with libnetmap runs under the interposer. The copy that the
+ * program's calls reach does all the work; below it come the C library's functions, not
+ * those of the next copy. The number changes when struct nmd_libc does.
+ */
+EXPORT const struct nmd_libc *netmapd_libc_1(void);
+EXPORT const struct nmd_libc *netmapd_libc_1(void) { return nmd_libc_get(); }
+
+/* next_copy takes what a copy of us further down the search order has found. */
+static bool next_copy(void)
+{
+	const struct nmd_libc *(*next)(void);
+
+	find(&next, "netmapd_libc_1");
+	if (next)
+		nmd_libc = *next();
+	return next != NULL;
+}
+
 void nmd_libc_init(void)
 {
+	if (next_copy())
+		goto ready;
 #define FIND(f) find(&nmd_libc.f, #f)
 	FIND(open);
 	FIND(open64);
@@ -45,5 +67,8 @@ void nmd_libc_init(void)
 	FIND(recvmsg);
 	FIND(recvmmsg);
 #undef FIND
+	if (nmd_libc_static)
+		nmd_libc_static();
+ready:
 	__atomic_store_n(&nmd_libc_ready, true, __ATOMIC_RELEASE);
 }

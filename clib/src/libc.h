@@ -51,6 +51,10 @@ extern bool nmd_libc_ready;
 /* nmd_libc_init finds the functions; twice does no harm. */
 void nmd_libc_init(void);
 
+/* nmd_libc_static, in the static library only, stands in for what was not found: in a program
+ * that is linked statically, nothing is. */
+void nmd_libc_static(void) __attribute__((weak));
+
 static inline const struct nmd_libc *nmd_libc_get(void)
 {
 	if (__builtin_expect(!__atomic_load_n(&nmd_libc_ready, __ATOMIC_ACQUIRE), 0))

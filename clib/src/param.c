@@ -289,6 +289,8 @@ EXPORT int access(const char *path, int mode)
 
 /* --- streams: the C library opens and closes their files unseen --- */
 
+#ifndef NMD_ARCHIVE /* whoever links the C library statically gets its streams with it */
+
 static FILE *open_stream(const char *path, const char *mode)
 {
 	int flags = strchr(mode, '+') ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
@@ -328,3 +330,5 @@ EXPORT int fclose(FILE *f)
 	}
 	return r;
 }
+
+#endif

@@ -16,16 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(cond, ...)                                                          \
-	do {                                                                      \
-		if (!(cond)) {                                                    \
-			int err_ = errno;                                         \
-			fprintf(stderr, "%s:%d: %s:", __FILE__, __LINE__, #cond); \
-			fprintf(stderr, " " __VA_ARGS__);                         \
-			fprintf(stderr, " (errno %d, %s)\n", err_, strerror(err_)); \
-			exit(1);                                                  \
-		}                                                                 \
-	} while (0)
+#include "check.h"
 
 /* An open port. */
 struct port {

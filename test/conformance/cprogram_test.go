@@ -21,9 +21,9 @@ import (
 
 // The driver program and the interposer, made by buildDriver; or why the tests that need them cannot run.
 var (
-	driverPath, preloadPath string
-	proberMissing           string // for driver.c alone
-	driverMissing           string // for driver.c under the interposer
+	driverPath, linkedPath, preloadPath string
+	proberMissing                       string // for driver.c alone
+	driverMissing                       string // for driver.c as a netmap program
 )
 
 func buildDriver() {
@@ -40,7 +40,14 @@ func buildDriver() {
 	}
 	preloadPath = filepath.Join(buildDir, "libnetmapd-preload.so")
 	if out, err = exec.Command("make", "-s", "-C", "../..", "clib", "BIN="+buildDir).CombinedOutput(); err != nil {
-		driverMissing = fmt.Sprintf("the interposer cannot be built: make clib: %v\n%s", err, out)
+		driverMissing = fmt.Sprintf("the C libraries cannot be built: make clib: %v\n%s", err, out)
+		return
+	}
+	linkedPath = filepath.Join(buildDir, "driver-linked")
+	out, err = exec.Command(cc, "-O1", "-Wall", "-DLINKED", "-I../../clib/include", "-o", linkedPath, "driver.c", "traffic.c", "memory.c", "library.c",
+		"-L"+buildDir, "-lnetmap", "-lpthread", "-Wl,-rpath,"+buildDir).CombinedOutput()
+	if err != nil {
+		driverMissing = fmt.Sprintf("driver.c cannot be linked with libnetmap: %v\n%s", err, out)
 	}
 }
 
@@ -54,13 +61,16 @@ type driver struct {
 	over chan []string
 }
 
-// startDriver runs the driver, under the interposer if asked for. It ends by itself when its input does; a parent-death
+// startDriver runs the driver, as a netmap program (under the interposer or linked) or by itself. It ends by itself when its input does; a parent-death
 // signal would come with the end of a thread, which package netns brings about.
-func startDriver(e *env, preload bool) *driver {
+func startDriver(e *env, netmap bool) *driver {
 	e.Helper()
 	d := &driver{e: e, cmd: exec.Command(driverPath)}
 	d.cmd.Env = append(os.Environ(), rundir.Env+"="+e.daemon.dir)
-	if preload {
+	switch {
+	case netmap && e.linked:
+		d.cmd.Path, d.cmd.Args[0] = linkedPath, linkedPath
+	case netmap:
 		d.cmd.Env = append(d.cmd.Env, "LD_PRELOAD="+preloadPath)
 	}
 	d.cmd.Stderr = &d.log

@@ -1,9 +1,9 @@
 // Package conformance holds netmapd against the checklist of netmap's contract (NC G), line by line. Every line has an
 // ID, and every ID has a test of that name, a reason why netmapd differs on purpose, or the capability that it waits for.
 //
-// Most tests are written once, against what a netmap program can do (interface program), and run twice: as a Go client,
-// with package netmap and requests written byte by byte on the attach socket, and as a C program of our own (driver.c)
-// under the interposer. What the run shows is written to docs/conformance.md:
+// Most tests are written once, against what a netmap program can do (interface program), and run three times: as a Go
+// client, with package netmap and requests written byte by byte on the attach socket, and as a C program of our own
+// (driver.c), under the interposer and linked with libnetmap. What the run shows is written to docs/conformance.md:
 //
 //	go test ./test/conformance -update
 //

@@ -5,8 +5,8 @@
  * each line of its input, and answers each with one line: the errno (0 for
  * success) and what the command returns. Bytes are hexadecimal.
  *
- * The conformance tests run it under the interposer. It knows nothing of
- * netmapd, only what a program for the kernel module knows.
+ * The conformance tests run it under the interposer, and linked with libnetmap. It
+ * knows nothing of netmapd, only what a program for the kernel module knows.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -425,6 +425,9 @@ static const struct {
 	{"recvfd", do_recvfd},	 {"sendfd", do_sendfd}, {"forked", do_forked}, {"threads", do_threads}, {"feed", do_feed},
 	{"drain", do_drain},	 {"echo", do_echo},	{"relay", do_relay},	{"mix", do_mix},
 	{"cycles", do_cycles},	{"layout", do_layout},	{"address", do_address},
+#ifdef LINKED
+	{"decode", do_decode},	 {"refuse", do_refuse}, {"old", do_old},       {"option", do_option},	{"lib", do_lib},
+#endif
 };
 
 static void serve(const char *name)

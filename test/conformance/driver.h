@@ -31,4 +31,11 @@ void do_cycles(void);
 /* Commands of memory.c. */
 void do_address(void);
 
+/* Commands of library.c, where the driver is linked with libnetmap. */
+void do_decode(void);
+void do_refuse(void);
+void do_old(void);
+void do_option(void);
+void do_lib(void);
+
 #endif

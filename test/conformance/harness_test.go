@@ -198,15 +198,19 @@ func expected(line string) bool {
 // An env is what a test works with: it is the test, and knows which kind of program it is about.
 type env struct {
 	*testing.T
-	half     half
+	half     half // goHalf or cHalf
+	linked   bool // the C program is linked with libnetmap
 	daemon   *daemon
 	programs []program
 }
 
 func newEnv(t *testing.T, h half) *env {
 	t.Helper()
-	e := &env{T: t, half: h, daemon: shared}
-	if h == cHalf && driverMissing != "" {
+	e := &env{T: t, half: h, linked: h == linkedHalf, daemon: shared}
+	if h&cHalf != 0 {
+		e.half = cHalf
+	}
+	if e.half == cHalf && driverMissing != "" {
 		t.Skip(driverMissing)
 	}
 	return e

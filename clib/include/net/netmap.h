@@ -91,6 +91,9 @@ struct netmap_ring {
 #define NR_TIMESTAMP 0x0002 /* fill in ts at each sync */
 #define NR_FORWARD 0x0004   /* obey NS_FORWARD in this ring */
 
+/* Does the program own no slot? */
+static inline int nm_ring_empty(struct netmap_ring *ring) { return ring->head == ring->tail; }
+
 /*
  * One for each descriptor. Ring offsets count from the structure itself: HW TX,
  * host TX, HW RX, host RX. 0 stands for a ring that the descriptor does not
@@ -346,6 +349,33 @@ struct nm_csb_ktoa { /* kernel to program: hwcur is written before hwtail */
 	uint32_t kern_need_kick;
 	uint32_t pad[13];
 };
+
+/* The barriers of the two functions below: stores, and loads, stay in the order they are written. */
+static inline void nm_stst_barrier(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
+static inline void nm_ldld_barrier(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+
+/*
+ * A program publishes its indices. The loop reads head, then cur, and may see any
+ * mixture of two calls, so cur goes first: a head is never ahead of its cur.
+ */
+static inline void
+nm_sync_kloop_appl_write(struct nm_csb_atok *atok, uint32_t cur, uint32_t head)
+{
+	nm_stst_barrier(); /* the slots before the indices that give them away */
+	__atomic_store_n(&atok->cur, cur, __ATOMIC_RELAXED);
+	nm_stst_barrier();
+	__atomic_store_n(&atok->head, head, __ATOMIC_RELAXED);
+}
+
+/* A program reads the loop's indices, for the same reason in the opposite order of their writing. */
+static inline void
+nm_sync_kloop_appl_read(struct nm_csb_ktoa *ktoa, uint32_t *hwtail, uint32_t *hwcur)
+{
+	*hwtail = __atomic_load_n(&ktoa->hwtail, __ATOMIC_RELAXED);
+	nm_ldld_barrier();
+	*hwcur = __atomic_load_n(&ktoa->hwcur, __ATOMIC_RELAXED);
+	nm_ldld_barrier(); /* the indices before the slots that they hand over */
+}
 
 /* Calls (NC B.1). Those of the old interface are in netmap_legacy.h. */
 #define NIOCCTRL _IOWR('i', 151, struct nmreq_header)
