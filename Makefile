@@ -9,7 +9,6 @@ build: clib ## binaries in bin/
 # C11; what the libraries export they say themselves.
 CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Iclib/include
 CLIB_VERSION = 1
-OBJCOPY ?= objcopy
 
 clib: ## the C libraries: the interposer, and libnetmap shared and static
 	@mkdir -p $(BIN)
@@ -18,6 +17,20 @@ clib: ## the C libraries: the interposer, and libnetmap shared and static
 		clib/src/*.c $(filter-out %/static.c,$(wildcard clib/libnetmap/*.c)) -pthread -ldl
 	ln -sf libnetmap.so.$(CLIB_VERSION) $(BIN)/libnetmap.so
 	scripts/archive $(BIN)/libnetmap.a $(CC) $(CLIB_FLAGS)
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+
+install-clib: clib ## the C libraries, headers and pkg-config file, under DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/include/net $(DESTDIR)$(LIBDIR)/netmapd $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 clib/include/*.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 clib/include/net/*.h $(DESTDIR)$(PREFIX)/include/net
+	install -m 755 $(BIN)/libnetmapd-preload.so $(DESTDIR)$(LIBDIR)/netmapd
+	install -m 755 $(BIN)/libnetmap.so.$(CLIB_VERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libnetmap.so.$(CLIB_VERSION) $(DESTDIR)$(LIBDIR)/libnetmap.so
+	install -m 644 $(BIN)/libnetmap.a $(DESTDIR)$(LIBDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(CLIB_VERSION).0|' clib/libnetmap.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/libnetmap.pc
 
 demo: ## traffic through a switch, then between two network namespaces when root
 	scripts/demo
@@ -63,4 +76,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib demo test bench fuzz fuzz-targets soak lint fmt generate generate-check clean help
+.PHONY: build clib install-clib demo test bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

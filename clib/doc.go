@@ -1,9 +1,25 @@
-// Package clib is C: the library that netmap programs run with. In Go there are
-// only its tests.
+// Package clib is C: the libraries that netmap programs run with (make clib). In Go
+// there are only their tests.
 //
-//   - src: libnetmapd-preload.so, the interposer (make clib; nmctl run)
+//   - src: libnetmapd-preload.so, the interposer (nmctl run)
+//   - libnetmap: with all of src, libnetmap.so and libnetmap.a
 //   - include: the public headers
-//   - test: programs that run under the interposer
+//   - test: programs that run under the interposer or linked with libnetmap
+//
+// # libnetmap
+//
+// Programs call poll, ioctl and mmap on the descriptors that libnetmap gives them, and
+// nm_open is inline in its programs: so libnetmap contains the interposer. The functions
+// of the same names are found there before the C library's since it comes first when
+// linking. The library's own part (names, nmreq, options, nmport, memory, nmctx) is a
+// netmap client like any other.
+//
+// When there are two copies in one process, as when such a program runs under the
+// interposer, the one that the program's calls reach does all the work, and calls the C
+// library's functions past the other (libc.c).
+//
+// libnetmap.a has src as one member, whole and with its own names hidden; in a program
+// that is linked statically, libnetmap/static.c makes the system calls.
 //
 // # The interposer
 //

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,13 +76,44 @@ func TestHeadersCompile(t *testing.T) {
 			if _, err := exec.LookPath(c[0]); err != nil {
 				t.Skip(err)
 			}
-			args := append(c[1:], "-Wall", "-Wextra", "-Werror", "-Wno-pedantic", "-Iinclude", "-o", filepath.Join(t.TempDir(), "all"), "-")
+			args := slices.Concat(c[1:], []string{"-Wall", "-Wextra", "-Werror", "-Wno-pedantic", "-Iinclude", "-o", filepath.Join(t.TempDir(), "all"), "-"})
 			cmd := exec.CommandContext(t.Context(), c[0], append(args, shared()...)...)
 			cmd.Stdin = strings.NewReader(all)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// What is installed is enough to build a program as others do, with pkg-config.
+func TestInstall(t *testing.T) {
+	if noCC != nil {
+		t.Skip("no C compiler:", noCC)
+	}
+	if _, err := exec.LookPath("pkg-config"); err != nil {
+		t.Skip(err)
+	}
+	root := t.TempDir()
+	if out, err := exec.Command("make", "-C", "..", "install-clib", "BIN="+binDir, "CC=gcc", "PREFIX="+root, "LIBDIR="+root+"/lib64").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pkgConfig := exec.Command("pkg-config", "--cflags", "--libs", "libnetmap")
+	pkgConfig.Env = append(os.Environ(), "PKG_CONFIG_PATH="+root+"/lib64/pkgconfig")
+	flags, err := pkgConfig.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(root, "library")
+	args := append([]string{"-D_GNU_SOURCE", "-o", program, "test/library.c", "-Wl,-rpath," + root + "/lib64"}, strings.Fields(string(flags))...)
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		t.Fatalf("gcc %q: %v\n%s", args, err, out)
+	}
+	dir, _ := startDaemon(t)
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(os.Environ(), rundir.Env+"="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
