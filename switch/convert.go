@@ -22,13 +22,6 @@ func (p *Port) SetHeader(length, most int) {
 	s.publish()
 }
 
-// Header is the length that SetHeader was told.
-func (p *Port) Header() int {
-	p.sw.mu.Lock()
-	defer p.sw.mu.Unlock()
-	return int(p.header)
-}
-
 // slotSize asks the sinks of a port how much one slot holds. Those that have no
 // slots take pieces of any length.
 func slotSize(sinks []Sink) uint16 {

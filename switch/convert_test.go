@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/netmapd/netmapd/netmap/abi"
@@ -53,8 +55,10 @@ func data(slots []slot) (all []string) {
 }
 
 // headerNet is a switch with ports whose headers have these lengths.
-func headerNet(t testing.TB, lengths ...int) *network {
-	w := newNet(t, len(lengths), shape{tx: 1, rx: 1, slots: 128, buf: 2048}, Options{})
+func headerNet(t testing.TB, lengths ...int) *network { return headerNetOf(t, 128, lengths...) }
+
+func headerNetOf(t testing.TB, slots uint32, lengths ...int) *network {
+	w := newNet(t, len(lengths), shape{tx: 1, rx: 1, slots: slots, buf: 2048}, Options{})
 	for i, n := range lengths {
 		w.p[i].SetHeader(n, 1514)
 	}
@@ -227,6 +231,62 @@ func TestConvertFullRing(t *testing.T) {
 	if c := w.p[1].Counters(); c.Drops[NotBound] != 44 {
 		t.Errorf("drops of a port that nobody opened: %v, want the 44 frames of the packet", c.Drops.ByName())
 	}
+}
+
+// TestConvertManyPackets: more frames than are converted at a time stay in order,
+// and once a ring is full nothing more is converted for it.
+func TestConvertManyPackets(t *testing.T) {
+	for _, room := range []uint32{1024, 256} {
+		w := headerNetOf(t, 1024, 12)
+		c := newClient(t, shape{tx: 1, rx: 1, slots: room, buf: 2048})
+		p := c.join(w.s, w.pl, "receiver")
+		const packets, payload = 12, 60000
+		for i := range packets {
+			f := tcp4(station(2), station(1), payload)
+			binary.BigEndian.PutUint32(f[38:], uint32(i*payload))
+			w.c[0].tx[0].frame(chunks(append(vnet(12, offload.Header{GSO: offload.GSOTCPv4}), f...), 2048, 2048)...)
+		}
+		w.c[0].tx[0].publish()
+		w.pl.Poll()
+		next := uint32(0)
+		got := c.rx[0].readAll()
+		for _, s := range got {
+			if seq := binary.BigEndian.Uint32([]byte(s.data[38:])); seq != next {
+				t.Fatalf("sequence number %d, want %d", seq, next)
+			}
+			next += uint32(len(s.data) - 54)
+		}
+		const frames = packets * ((payload + 1459) / 1460)
+		if n := p.Counters(); len(got) != int(min(frames, room-1)) || n.Rx.Frames != uint64(len(got)) {
+			t.Errorf("ring of %d: %d frames arrived, drops %v", room, len(got), n.Drops.ByName())
+		} else if full := n.Drops[RingFull]; full > frames-uint64(len(got)) || (full == 0) != (room == 1024) {
+			t.Errorf("ring of %d: %d frames dropped", room, full)
+		}
+	}
+}
+
+// TestSetHeaderMeanwhile changes lengths while an lcore is at work; the race
+// detector looks on.
+func TestSetHeaderMeanwhile(t *testing.T) {
+	w := headerNet(t, 0, 0)
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !stop.Load() {
+			w.send(0, append(make([]byte, 12), frame(broadcast, station(1), 60, 1)...))
+			w.c[1].rx[0].release()
+		}
+	}()
+	for range 50 {
+		for _, n := range []int{12, 10, 0} {
+			w.p[0].SetHeader(n, 1514)
+			w.p[1].SetHeader(12-n, 1514)
+			runtime.Gosched()
+		}
+	}
+	stop.Store(true)
+	<-done
 }
 
 // TestConvertLongSlots: a header makes a full slot overflow into another one.

@@ -1,6 +1,9 @@
 package vale
 
-import "github.com/netmapd/netmapd/netmap/abi"
+import (
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/switch/offload"
+)
 
 // model is the switch again, written to be read and not to be fast: slices of
 // strings, a map, no index arithmetic, no batches beyond what NC E.5.2 makes
@@ -22,10 +25,11 @@ type modelEntry struct {
 }
 
 type modelPort struct {
-	index int
-	tx    []*modelTx
-	rx    []*modelRx
-	ctr   Counters
+	index        int
+	header, most int
+	tx           []*modelTx
+	rx           []*modelRx
+	ctr          Counters
 }
 
 // modelSlot is a slot that a client sends.
@@ -143,7 +147,90 @@ func (f modelFrame) refusal() (Reason, bool) {
 			return s.why, true
 		}
 	}
-	return TooShort, f[0].length < 14
+	return 0, false
+}
+
+// behind is the frame behind its header: the fragments that are left.
+func (f modelFrame) behind(header int) (rest modelFrame, why Reason, bad bool) {
+	first := f[0]
+	switch {
+	case header != 0 && first.length == header && len(f) > 1:
+		rest = f[1:]
+	case header != 0 && first.length <= header:
+		return nil, BadHeader, true
+	default:
+		first.data, first.length = first.data[header:], first.length-header
+		rest = append(modelFrame{first}, f[1:]...)
+	}
+	return rest, TooShort, rest[0].length < 14
+}
+
+// convert makes what a port with another header length gets. What an offload
+// comes to is the business of package offload, which has a model of its own.
+func (f modelFrame) convert(from, to *modelPort) (out []modelFrame, why Reason, bad bool) {
+	if from.header == to.header {
+		return []modelFrame{f}, 0, false
+	}
+	rest, _, _ := f.behind(from.header)
+	slot := to.rx[0].buf
+	if to.header == 0 {
+		return f.offload(rest, from.header, to.most, slot)
+	}
+	header := make([]byte, 12)
+	copy(header[:10], f[0].data[:min(from.header, 10)])
+	whole := string(header[:to.header])
+	sizes := []int{to.header}
+	if len(rest) == len(f) { // the header was not alone
+		sizes = nil
+	}
+	for i, s := range rest {
+		whole += s.data
+		if i == 0 && sizes == nil {
+			sizes = append(sizes, to.header+len(s.data))
+			continue
+		}
+		sizes = append(sizes, len(s.data))
+	}
+	one := cut(whole, sizes, slot)
+	return []modelFrame{one}, RxBadLength, len(one) > MaxFrags
+}
+
+func (f modelFrame) offload(rest modelFrame, header, most, slot int) (out []modelFrame, why Reason, bad bool) {
+	request := offload.ParseHeader((*[10]byte)([]byte(f[0].data[:10])))
+	var packet [][]byte
+	var sizes []int
+	total := most
+	for _, s := range rest {
+		packet = append(packet, []byte(s.data))
+		sizes = append(sizes, len(s.data))
+		total += len(s.data)
+	}
+	var s offload.Segmenter
+	n, err := s.Begin(request, packet, most)
+	if err != nil {
+		return nil, BadOffload, true
+	}
+	for range n {
+		buf := make([]byte, total)
+		k := s.Next(buf)
+		if request.GSO != 0 {
+			sizes = []int{k}
+		}
+		out = append(out, cut(string(buf[:k]), sizes, slot))
+	}
+	return out, RxBadLength, n == 1 && len(out[0]) > MaxFrags
+}
+
+// cut makes slots of these sizes, none of them longer than a receiver's.
+func cut(whole string, sizes []int, slot int) (f modelFrame) {
+	for _, n := range sizes {
+		for first := true; first || n > 0; first = false {
+			k := min(n, slot)
+			f = append(f, modelSlot{data: whole[:k], length: k})
+			whole, n = whole[k:], n-k
+		}
+	}
+	return f
 }
 
 type modelDest struct {
@@ -163,7 +250,12 @@ func (m *model) turn(t *modelTx) {
 			src.Drops[why]++
 			continue
 		}
-		dst, from := MAC([]byte(f[0].data[:6])), MAC([]byte(f[0].data[6:12]))
+		rest, why, bad := f.behind(t.port.header)
+		if bad {
+			src.Drops[why]++
+			continue
+		}
+		dst, from := MAC([]byte(rest[0].data[:6])), MAC([]byte(rest[0].data[6:12]))
 		m.learn(from, t.port.index)
 		e, known := m.table[m.key(dst)]
 		known = known && e.mac == dst && dst[0]&1 == 0
@@ -193,7 +285,21 @@ func (m *model) turn(t *modelTx) {
 		}
 	}
 	for d, frames := range to {
-		d.port.deliver(d.ring, frames)
+		var all []modelFrame
+		for _, f := range frames {
+			if len(d.port.rx) == 0 { // nobody looks at it
+				all = append(all, f)
+				continue
+			}
+			out, why, bad := f.convert(t.port, d.port)
+			if bad {
+				d.port.ctr.Drops[why]++
+				continue
+			}
+			all = append(all, out...)
+			m.owed += uint64(len(out) - 1)
+		}
+		d.port.deliver(d.ring, all)
 	}
 }
 

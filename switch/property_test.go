@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/switch/offload"
 )
 
 // pair is a port of the real switch and of the model.
@@ -42,7 +43,11 @@ func (w *world) attach(t *rapid.T) {
 	w.names++
 	x := &pair{c: newClient(t, sh)}
 	x.p = x.c.join(w.s, w.pl, fmt.Sprint(w.names))
-	x.m = &modelPort{index: x.p.Index()}
+	x.m = &modelPort{
+		index: x.p.Index(), header: rapid.SampledFrom([]int{0, 0, 0, 10, 12}).Draw(t, "header"),
+		most: rapid.SampledFrom([]int{1514, 600, 200}).Draw(t, "longest frame"),
+	}
+	x.p.SetHeader(x.m.header, x.m.most)
 	if w.m.ports[x.m.index] != nil {
 		t.Fatalf("index %d given twice", x.m.index)
 	}
@@ -95,6 +100,9 @@ func (w *world) send(t *rapid.T) {
 				break
 			}
 			more := k < slots-1
+			if k == 0 && x.m.header != 0 && w.sendHeader(t, r, m, more) {
+				continue
+			}
 			if k == 0 || k == slots-1 || slots <= 3 {
 				w.sendSlot(t, r, m, more)
 			} else {
@@ -124,6 +132,41 @@ func (w *world) sendSlot(t *rapid.T, r *clientRing, m *modelTx, more bool) {
 		src := rapid.SampledFrom(addresses).Draw(t, "src")
 		w.goodSlot(r, m, length, more, dst, src)
 	}
+}
+
+// sendHeader sends a slot that begins with a virtio-net header, well-formed
+// mostly. False leaves the slot to others, whose frames then lack one.
+func (w *world) sendHeader(t *rapid.T, r *clientRing, m *modelTx, more bool) bool {
+	h := offload.Header{CsumStart: 14, CsumOffset: 2}
+	length := m.port.header
+	data := frame(rapid.SampledFrom(addresses).Draw(t, "dst"), rapid.SampledFrom(addresses).Draw(t, "src"), 100, uint32(w.tag))
+	switch rapid.IntRange(0, 9).Draw(t, "kind of header") {
+	case 0:
+		return false
+	case 1:
+		h.Flags, h.GSO = 1, offload.GSOTCPv4 // what follows is not TCP
+	case 2:
+		h.Flags = rapid.Byte().Draw(t, "header flags")
+	case 3:
+		h.CsumStart = rapid.Uint16Range(80, 120).Draw(t, "start")
+		h.Flags = 1
+	case 4, 5, 6:
+		h.Flags, h.GSO = 1, offload.GSOTCPv4
+		data = tcp4(MAC(data[:6]), MAC(data[6:12]), 100)
+	case 7:
+		length = rapid.IntRange(0, 12).Draw(t, "length of the header")
+		h.Flags = 1
+	case 8:
+		data = nil // the frame is in the next slot, if there is one
+	}
+	all := slices.Concat(vnet(length, h), data)
+	if len(all) > int(r.bufs.Size()) {
+		return false
+	}
+	w.tag++
+	r.put(all, moreFlag(more))
+	m.published = append(m.published, modelSlot{data: string(all), length: len(all), more: more})
+	return true
 }
 
 func moreFlag(more bool) uint16 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -124,7 +125,7 @@ func vnet(flags, gso byte, words ...uint16) []byte {
 func hdr03(e *env) {
 	p := e.headers(12, 12)
 	for i, h := range [][]byte{vnet(1, 1, 54, 1460, 34, 16), vnet(0, 0), vnet(0xff, 0xff)} {
-		f := append(h, flood(uint32(i))...)
+		f := slices.Concat(h, flood(uint32(i)))
 		p[0].tx[0].send(f)
 		p[1].rx[0].receives(f)
 	}
@@ -144,7 +145,7 @@ func hdr04(e *env) {
 		2: {h[:10], h},
 	} {
 		sent := flood(uint32(from))
-		f := append(h[:[]int{0, 10, 12}[from]:12], sent...)
+		f := slices.Concat(h[:[]int{0, 10, 12}[from]], sent)
 		p[from].tx[0].send(f)
 		p[3].rx[0].flagsAre(0x0100)
 		p[3].rx[0].receives(append(want[0][:10:10], sent...))
@@ -269,7 +270,7 @@ func hdr05(e *env) {
 		}
 		h, f := vnet(1, 0, 0, 0, uint16(l4), offset)[:10], i.packet()
 		for _, slots := range []int{1, 2} {
-			sent := append(h[:10:10], f...)
+			sent := slices.Concat(h[:10], f)
 			if slots == 1 {
 				p[0].tx[0].send(sent)
 			} else {
