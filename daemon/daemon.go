@@ -315,7 +315,7 @@ func (d *Daemon) startRegistry() error {
 		where := func(err error) error {
 			return fmt.Errorf("%s: switches[%d]: %w", d.cfg.Where(fmt.Sprintf("switches[%d].name", i)), i, err)
 		}
-		if _, err := d.reg.CreateSwitch(ctx, s.Name); err != nil {
+		if _, err := d.reg.CreateSwitch(ctx, port.SwitchSpec{Name: s.Name}); err != nil {
 			return where(err)
 		}
 		for _, p := range s.Ports {

@@ -22,7 +22,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for _, name := range []string{"loop0", "loop1"} {
 		b.device(name, "net_ring_"+name, 1, 64)
 	}
-	_, err := b.reg.CreateSwitch(limited(t), "vale0")
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	keep := b.open("netmap:loop1")
 
@@ -82,7 +82,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		return err
 	})
 	do("create and delete", func(int) error {
-		if _, err := b.reg.CreateSwitch(limited(t), "vale5"); err != nil {
+		if _, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale5"}); err != nil {
 			return err
 		}
 		return b.reg.DeleteSwitch(limited(t), "vale5")

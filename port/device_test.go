@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,7 +78,7 @@ func TestNullDevice(t *testing.T) {
 		send(t, d, 0, frame(everyone, 1, 60, i))
 	}
 	fails(t, b.reg.DeletePort(limited(t), "null"), unix.EBUSY, fmt.Sprint(os.Getpid()))
-	_, err := b.reg.CreateSwitch(limited(t), "vale0")
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	_, err = b.reg.Attach(limited(t), "vale0", "null")
 	fails(t, err, unix.EBUSY, fmt.Sprint(os.Getpid()))
@@ -175,7 +176,7 @@ func TestGhostSendsNothing(t *testing.T) {
 func TestAttachedDevice(t *testing.T) {
 	b := newBed(t, 1, port.Config{})
 	b.device("loop", "net_ring_attached", 0, 0)
-	_, err := b.reg.CreateSwitch(limited(t), "vale3")
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale3"})
 	must(t, err)
 	_, err = b.reg.Attach(limited(t), "vale3", "loop")
 	must(t, err)
@@ -185,9 +186,13 @@ func TestAttachedDevice(t *testing.T) {
 	fails(t, err, unix.ENXIO, "vale4")
 	fails(t, b.reg.DeletePort(limited(t), "loop"), unix.EBUSY, "vale3")
 	fails(t, b.reg.DeleteSwitch(limited(t), "vale3"), unix.EBUSY, "loop")
-	_, err = b.reg.CreateSwitch(limited(t), "vale3")
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale3"})
+	must(t, err) // the same again
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale3", Compat: true})
 	fails(t, err, unix.EEXIST)
-	_, err = b.reg.CreateSwitch(limited(t), "wale")
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale3", Age: new(time.Duration)})
+	fails(t, err, unix.EEXIST)
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "wale"})
 	fails(t, err, unix.EINVAL, "vale")
 
 	// What a sends to everybody comes back from the device, also to a.

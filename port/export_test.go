@@ -27,7 +27,7 @@ func (*limitProbe) Done(*vale.Batch) {}
 func (g *Registry) NewSwitchBatch() (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.newSwitch("vale-probe", true)
+	s := g.newSwitch("vale-probe")
 	delete(g.switches, s.name) // never polled by an lcore
 	p, err := s.Attach("probe", nil)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestSwitchFailsAndStartsAgain(t *testing.T) {
 	b.expected = []string{"a unit panicked"}
 	_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "loop", Kind: port.KindDevice, Devargs: "net_ring_again"})
 	must(t, err)
-	_, err = b.reg.CreateSwitch(limited(t), "vale0")
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	_, err = b.reg.Attach(limited(t), "vale0", "loop")
 	must(t, err)

@@ -15,7 +15,7 @@ import (
 func TestForwarding(t *testing.T) {
 	b := newBed(t, 1, port.Config{})
 	ctx := context.Background()
-	_, err := b.reg.CreateSwitch(ctx, "vale0")
+	_, err := b.reg.CreateSwitch(ctx, port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	one, two := b.open("vale0:one"), b.open("vale0:two")
 	alice, bob := vale.MAC{2, 0, 0, 0, 0, 1}, vale.MAC{2, 0, 0, 0, 0, 2}

@@ -23,7 +23,7 @@ import (
 func TestRefusedOpenLeavesSwitchAlone(t *testing.T) {
 	c := newCable(t)
 	b := newBed(t, 1, port.Config{})
-	_, err := b.reg.CreateSwitch(limited(t), "vale0")
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	_, err = b.reg.Attach(limited(t), "vale0", ours)
 	must(t, err)

@@ -95,12 +95,31 @@ type User struct {
 	Rings   []string // "tx0", "rx0", ...
 }
 
+// SwitchSpec is what an operator asks for in a switch.
+type SwitchSpec struct {
+	Name   string
+	Age    *time.Duration // how long silent addresses are remembered, 0 for ever; nil means 300 s
+	Compat bool           // the reference's table: 1024 addresses, no ageing, no flush when a port leaves (NC E.5.1)
+}
+
+// age is the ageing time that the spec asks for.
+func (s SwitchSpec) age() time.Duration {
+	switch {
+	case s.Compat:
+		return 0
+	case s.Age == nil:
+		return addressAge
+	}
+	return *s.Age
+}
+
 // SwitchInfo describes a switch.
 type SwitchInfo struct {
 	Name      string
 	Ports     []SwitchPort // by ascending index
 	Table     vale.TableStats
 	Ephemeral bool // appeared because a program opened valeX:y
+	Compat    bool // see SwitchSpec
 	Created   time.Time
 }
 

@@ -152,7 +152,7 @@ func TestSwitchGoesWithItsLastPort(t *testing.T) {
 		}
 	}
 	// One that an operator made stays.
-	_, err := b.reg.CreateSwitch(limited(t), "vale0")
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
 	must(t, err)
 	b.close(b.open("vale0:a"))
 	if sw, err := b.reg.Switches(limited(t)); err != nil || len(sw) != 1 || sw[0].Ephemeral || len(sw[0].Ports) != 0 {

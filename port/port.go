@@ -21,6 +21,7 @@ type port struct {
 	ephemeral bool
 	used      bool // by a client or a switch, at some time
 	created   time.Time
+	spec      *Spec // what an operator asked for; nil for others
 
 	shape
 	region    *shm.Region

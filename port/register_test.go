@@ -131,7 +131,7 @@ func TestRefusals(t *testing.T) {
 	must(t, err)
 	_, err = b.reg.CreatePort(limited(t), port.Spec{Name: "dev", Kind: port.KindDevice, Devargs: "net_null_refusals"})
 	must(t, err)
-	_, err = b.reg.CreateSwitch(limited(t), "vale7")
+	_, err = b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale7"})
 	must(t, err)
 	_, err = b.reg.Attach(limited(t), "vale7", "dev")
 	must(t, err)

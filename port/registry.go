@@ -294,12 +294,17 @@ func (g *Registry) Port(_ context.Context, full string) (Info, error) {
 	return p.info(), nil
 }
 
-// CreatePort makes a configured port, which stays until it is deleted.
+// CreatePort makes a configured port, which stays until it is deleted. To ask
+// again for a port that was created just so is no error.
 func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s = s.normal()
 	if p := g.ports[s.Name]; p != nil {
-		return p.info(), refuse("create port", s.Name, unix.EEXIST, "a port of kind %s has this name", p.kind)
+		if p.spec != nil && *p.spec == s {
+			return p.info(), nil
+		}
+		return p.info(), refuse("create port", s.Name, unix.EEXIST, "another port of kind %s has this name", p.kind)
 	}
 	core, err := name.ParseCore(s.Name)
 	if err != nil {
@@ -310,7 +315,7 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 	}
 	var p *port
 	switch s.Kind {
-	case KindInterface, "":
+	case KindInterface:
 		p, err = g.createInterface(ctx, s)
 	case KindDevice:
 		p, err = g.createDevice(ctx, s)
@@ -320,6 +325,7 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	p.spec = &s
 	return p.info(), nil
 }
 

@@ -255,7 +255,7 @@ func (g *Registry) prepareAttach(swName, ifname string) error {
 		}
 	}
 	if g.switches[swName] == nil {
-		g.newSwitch(swName, true)
+		g.newSwitch(swName)
 	}
 	return nil
 }

@@ -23,20 +23,23 @@ type valeSwitch struct {
 	name      string
 	index     uint16 // among all switches: VALE_LIST's bridge index
 	ephemeral bool
+	compat    bool
 	created   time.Time
 	pollers   map[*lcore.Lcore]*vale.Poller
 }
 
-func (g *Registry) newSwitch(swName string, ephemeral bool) *valeSwitch {
-	opt := vale.Options{Wanted: g.wantTending, Batch: int(g.params.get("bridge_batch"))}
-	if !ephemeral {
-		opt.Age = addressAge
-	}
+// newSwitch makes a switch that appears by itself.
+func (g *Registry) newSwitch(swName string) *valeSwitch {
+	return g.makeSwitch(SwitchSpec{Name: swName, Age: new(time.Duration)}, true)
+}
+
+func (g *Registry) makeSwitch(spec SwitchSpec, ephemeral bool) *valeSwitch {
+	opt := vale.Options{Wanted: g.wantTending, Batch: int(g.params.get("bridge_batch")), Age: spec.age(), Compat: spec.Compat}
 	s := &valeSwitch{
-		name: swName, index: g.freeSwitchIndex(), ephemeral: ephemeral, created: time.Now(), pollers: map[*lcore.Lcore]*vale.Poller{},
-		Switch: vale.New(swName, opt),
+		name: spec.Name, index: g.freeSwitchIndex(), ephemeral: ephemeral, compat: spec.Compat, created: time.Now(),
+		pollers: map[*lcore.Lcore]*vale.Poller{}, Switch: vale.New(spec.Name, opt),
 	}
-	g.switches[swName] = s
+	g.switches[spec.Name] = s
 	return s
 }
 
@@ -156,7 +159,7 @@ func (g *Registry) Switches(context.Context) ([]SwitchInfo, error) {
 }
 
 func (s *valeSwitch) info() SwitchInfo {
-	i := SwitchInfo{Name: s.name, Table: s.Table(), Ephemeral: s.ephemeral, Created: s.created}
+	i := SwitchInfo{Name: s.name, Table: s.Table(), Ephemeral: s.ephemeral, Compat: s.compat, Created: s.created}
 	for _, p := range s.Ports() {
 		i.Ports = append(i.Ports, SwitchPort{Index: p.Index(), Name: p.Name(), Options: p.Options()})
 	}
@@ -164,22 +167,28 @@ func (s *valeSwitch) info() SwitchInfo {
 }
 
 // CreateSwitch makes a switch that stays until it is deleted. A switch that
-// appeared because a program opened a port of it becomes a lasting one.
-func (g *Registry) CreateSwitch(_ context.Context, swName string) (SwitchInfo, error) {
+// appeared because a program opened a port of it becomes a lasting one. To ask for
+// a switch that is there just so is no error.
+func (g *Registry) CreateSwitch(_ context.Context, spec SwitchSpec) (SwitchInfo, error) {
+	const op = "create switch"
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := name.CheckSwitch(swName); err != nil {
-		return SwitchInfo{}, refuse("create switch", swName, unix.EINVAL, "%v", err)
+	if err := name.CheckSwitch(spec.Name); err != nil {
+		return SwitchInfo{}, refuse(op, spec.Name, unix.EINVAL, "%v", err)
 	}
-	if s := g.switches[swName]; s != nil {
-		if !s.ephemeral {
-			return s.info(), refuse("create switch", swName, unix.EEXIST, "it exists")
-		}
+	s := g.switches[spec.Name]
+	switch {
+	case s == nil:
+		s = g.makeSwitch(spec, false)
+	case s.compat != spec.Compat:
+		return s.info(), refuse(op, spec.Name, unix.EEXIST, "it exists, and whether its table is netmap's cannot change; end its ports and delete it first")
+	case s.ephemeral:
 		s.ephemeral = false
-		s.SetAge(addressAge)
-		return s.info(), nil
+		s.SetAge(spec.age())
+	case s.Table().Age != spec.age():
+		return s.info(), refuse(op, spec.Name, unix.EEXIST, "it exists with another ageing time; nmctl fdb ageing changes that")
 	}
-	return g.newSwitch(swName, false).info(), nil
+	return s.info(), nil
 }
 
 // DeleteSwitch removes a switch without ports.

@@ -55,7 +55,7 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 	p.be, p.ephemeral = &valePort{plain: plain{g, p}}, true
 	sw := g.switches[core.Switch]
 	if sw == nil {
-		sw = g.newSwitch(core.Switch, true)
+		sw = g.newSwitch(core.Switch)
 	}
 	if err := g.joinSwitch(ctx, sw, p, p.rxSinks()); err != nil {
 		p.free(g)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 )
@@ -15,7 +16,7 @@ func newSwitchCommand(c *cli) *cobra.Command {
 	return noun("switch", "Show, create and delete switches, attach and detach ports",
 		newSwitchListCommand(c),
 		switchVerb(c, "show", "Show one switch and its ports", c.completeArgs(switchNames), showSwitch, "NAME"),
-		switchVerb(c, "create", "Create a switch that lives until it is deleted", cobra.NoFileCompletions, createSwitch, "NAME"),
+		newSwitchCreateCommand(c),
 		switchVerb(c, "delete", "Delete a switch that has no ports", c.completeArgs(switchNames), deleteSwitch, "NAME"),
 		switchVerb(c, "attach", "Put a port on a switch", c.completeArgs(switchNames, portNames), attachToSwitch, "SWITCH", "PORT"),
 		switchVerb(c, "detach", "Take a port off a switch", c.completeArgs(switchNames, portNamesOnSwitch), detachFromSwitch, "SWITCH", "PORT"),
@@ -61,12 +62,27 @@ func showSwitch(ctx context.Context, switches pb.SwitchServiceClient, out *print
 	return out.print(viewSwitch(resp.GetSwitch()))
 }
 
-func createSwitch(ctx context.Context, switches pb.SwitchServiceClient, out *printer, args []string) error {
-	resp, err := switches.CreateSwitch(ctx, &pb.CreateSwitchRequest{Name: args[0]})
-	if err != nil {
-		return err
-	}
-	return out.print(viewSwitch(resp.GetSwitch()))
+func newSwitchCreateCommand(c *cli) *cobra.Command {
+	var ageing string
+	req := &pb.CreateSwitchRequest{}
+	cmd := switchVerb(c, "create", "Create a switch that lives until it is deleted", cobra.NoFileCompletions,
+		func(ctx context.Context, switches pb.SwitchServiceClient, out *printer, args []string) error {
+			if req.Name = args[0]; ageing != "" {
+				age, err := parseAge(ageing)
+				if err != nil {
+					return err
+				}
+				req.Ageing = durationpb.New(age)
+			}
+			resp, err := switches.CreateSwitch(ctx, req)
+			if err != nil {
+				return err
+			}
+			return out.print(viewSwitch(resp.GetSwitch()))
+		}, "NAME")
+	cmd.Flags().StringVar(&ageing, "ageing", "", "how long silent addresses are remembered, 0 for ever (default 300s)")
+	cmd.Flags().BoolVar(&req.Compat, "compat", false, "with a table like netmap's: 1024 addresses, never forgotten")
+	return cmd
 }
 
 func deleteSwitch(ctx context.Context, switches pb.SwitchServiceClient, out *printer, args []string) error {
@@ -100,6 +116,7 @@ type switchView struct {
 	Table forwardingTableView `json:"table"`
 
 	Ephemeral bool       `json:"ephemeral"`
+	Compat    bool       `json:"compat"`
 	Created   *time.Time `json:"created"`
 }
 
@@ -114,7 +131,7 @@ type switchPortView struct {
 func viewSwitch(s *pb.Switch) switchView {
 	return switchView{
 		Name: s.GetName(), Ports: views(s.GetPorts(), viewSwitchPort), FDBEntries: s.GetFdbEntries(), Table: viewForwardingTable(s.GetTable()),
-		Ephemeral: s.GetEphemeral(), Created: when(s.GetCreated()),
+		Ephemeral: s.GetEphemeral(), Compat: s.GetCompat(), Created: when(s.GetCreated()),
 	}
 }
 

@@ -28,8 +28,8 @@ type Plane interface {
 
 	// Switches returns the switches in any order.
 	Switches(ctx context.Context) ([]port.SwitchInfo, error)
-	// CreateSwitch makes a switch, or EEXIST.
-	CreateSwitch(ctx context.Context, name string) (port.SwitchInfo, error)
+	// CreateSwitch makes a switch, or EEXIST when there is another one of its name.
+	CreateSwitch(ctx context.Context, spec port.SwitchSpec) (port.SwitchInfo, error)
 	// DeleteSwitch removes a switch, or ENXIO, EBUSY.
 	DeleteSwitch(ctx context.Context, name string) error
 	// Attach puts a port on a switch, or ENXIO, EBUSY.

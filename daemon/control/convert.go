@@ -77,6 +77,7 @@ func switchToProto(s port.SwitchInfo) *pb.Switch {
 		FdbEntries: count(s.Table.Used),
 		Table:      tableToProto(s.Table),
 		Ephemeral:  s.Ephemeral,
+		Compat:     s.Compat,
 		Created:    timestamp(s.Created),
 	}
 }

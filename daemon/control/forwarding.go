@@ -127,13 +127,10 @@ func (s *forwardingService) FlushAddresses(ctx context.Context, req *pb.FlushAdd
 func (s *forwardingService) SetAgeing(ctx context.Context, req *pb.SetAgeingRequest) (*pb.SetAgeingResponse, error) {
 	var p problems
 	p.name("switch", req.GetSwitch())
-	age := req.GetAgeing().AsDuration()
-	switch {
-	case req.GetAgeing() == nil:
+	if req.GetAgeing() == nil {
 		p.add("ageing", "must be set; 0 means that addresses are remembered for ever")
-	case req.GetAgeing().CheckValid() != nil || age != 0 && (age < minAgeing || age > maxAgeing):
-		p.add("ageing", "is %v, expected 0 or %v to %v", age, minAgeing, maxAgeing)
 	}
+	age := p.ageing(req.GetAgeing())
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -180,6 +177,15 @@ func (s *forwardingService) TraceFrame(ctx context.Context, req *pb.TraceFrameRe
 		return nil, err
 	}
 	return traceToProto(t), nil
+}
+
+// ageing reads a time that addresses are remembered for.
+func (p *problems) ageing(d *durationpb.Duration) time.Duration {
+	age := d.AsDuration()
+	if d != nil && d.CheckValid() != nil || age != 0 && (age < minAgeing || age > maxAgeing) {
+		p.add("ageing", "is %v, expected 0 or %v to %v", age, minAgeing, maxAgeing)
+	}
+	return age
 }
 
 // mac reads an address as people write it.

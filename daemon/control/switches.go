@@ -48,10 +48,17 @@ func (s *switchService) GetSwitch(ctx context.Context, req *pb.GetSwitchRequest)
 func (s *switchService) CreateSwitch(ctx context.Context, req *pb.CreateSwitchRequest) (*pb.CreateSwitchResponse, error) {
 	var p problems
 	p.newSwitch("name", req.GetName())
+	spec := port.SwitchSpec{Name: req.GetName(), Compat: req.GetCompat()}
+	if req.GetAgeing() != nil {
+		age := p.ageing(req.GetAgeing())
+		if spec.Age = &age; spec.Compat && age != 0 {
+			p.add("ageing", "a switch with netmap's table never forgets; leave it out or set it to 0")
+		}
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	info, err := s.plane.CreateSwitch(ctx, req.GetName())
+	info, err := s.plane.CreateSwitch(ctx, spec)
 	if err != nil {
 		return nil, err
 	}

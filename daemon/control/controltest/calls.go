@@ -88,15 +88,21 @@ func (p *Plane) Switches(ctx context.Context) ([]port.SwitchInfo, error) {
 }
 
 // CreateSwitch makes an empty switch.
-func (p *Plane) CreateSwitch(ctx context.Context, name string) (port.SwitchInfo, error) {
+func (p *Plane) CreateSwitch(ctx context.Context, spec port.SwitchSpec) (port.SwitchInfo, error) {
 	if err := p.enter(ctx); err != nil {
 		return port.SwitchInfo{}, err
 	}
 	defer p.mu.Unlock()
-	if p.findSwitch(name) >= 0 {
-		return port.SwitchInfo{}, refuse("create switch", name, unix.EEXIST, "a switch of this name exists")
+	info := port.SwitchInfo{Name: spec.Name, Created: Epoch, Compat: spec.Compat}
+	if info.Table.Age = 300 * time.Second; spec.Age != nil {
+		info.Table.Age = *spec.Age
 	}
-	info := port.SwitchInfo{Name: name, Created: Epoch}
+	if i := p.findSwitch(spec.Name); i >= 0 {
+		if now := p.state.Switches[i]; now.Compat != spec.Compat || now.Table.Age != info.Table.Age {
+			return port.SwitchInfo{}, refuse("create switch", spec.Name, unix.EEXIST, "another switch of this name exists")
+		}
+		return p.state.Switches[i], nil
+	}
 	p.state.Switches = append(p.state.Switches, info)
 	return info, nil
 }

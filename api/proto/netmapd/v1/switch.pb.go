@@ -9,6 +9,7 @@ package netmapdv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -37,7 +38,9 @@ type Switch struct {
 	// When the switch came into being.
 	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
 	// Its forwarding table.
-	Table         *ForwardingTable `protobuf:"bytes,6,opt,name=table,proto3" json:"table,omitempty"`
+	Table *ForwardingTable `protobuf:"bytes,6,opt,name=table,proto3" json:"table,omitempty"`
+	// Whether the table is like netmap's: 1024 addresses, never forgotten.
+	Compat        bool `protobuf:"varint,7,opt,name=compat,proto3" json:"compat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -112,6 +115,13 @@ func (x *Switch) GetTable() *ForwardingTable {
 		return x.Table
 	}
 	return nil
+}
+
+func (x *Switch) GetCompat() bool {
+	if x != nil {
+		return x.Compat
+	}
+	return false
 }
 
 // SwitchPort is a port as its switch sees it.
@@ -358,7 +368,13 @@ type CreateSwitchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "vale" followed by letters, digits and underscores; at most 15 bytes, so
 	// that a colon and a port name can follow.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How long silent addresses are remembered: 10 s to 1000000 s, or 0 for ever.
+	// Unset means 300 s.
+	Ageing *durationpb.Duration `protobuf:"bytes,2,opt,name=ageing,proto3" json:"ageing,omitempty"`
+	// Whether the table is to be like netmap's: 1024 addresses, never forgotten,
+	// not even when their port leaves.
+	Compat        bool `protobuf:"varint,3,opt,name=compat,proto3" json:"compat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -398,6 +414,20 @@ func (x *CreateSwitchRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *CreateSwitchRequest) GetAgeing() *durationpb.Duration {
+	if x != nil {
+		return x.Ageing
+	}
+	return nil
+}
+
+func (x *CreateSwitchRequest) GetCompat() bool {
+	if x != nil {
+		return x.Compat
+	}
+	return false
 }
 
 // CreateSwitchResponse holds the new switch.
@@ -727,7 +757,7 @@ var File_netmapd_v1_switch_proto protoreflect.FileDescriptor
 const file_netmapd_v1_switch_proto_rawDesc = "" +
 	"\n" +
 	"\x17netmapd/v1/switch.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnetmapd/v1/forwarding.proto\"\xf2\x01\n" +
+	"netmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnetmapd/v1/forwarding.proto\"\x8a\x02\n" +
 	"\x06Switch\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
 	"\x05ports\x18\x02 \x03(\v2\x16.netmapd.v1.SwitchPortR\x05ports\x12\x1f\n" +
@@ -735,7 +765,8 @@ const file_netmapd_v1_switch_proto_rawDesc = "" +
 	"fdbEntries\x12\x1c\n" +
 	"\tephemeral\x18\x04 \x01(\bR\tephemeral\x124\n" +
 	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x121\n" +
-	"\x05table\x18\x06 \x01(\v2\x1b.netmapd.v1.ForwardingTableR\x05table\"r\n" +
+	"\x05table\x18\x06 \x01(\v2\x1b.netmapd.v1.ForwardingTableR\x05table\x12\x16\n" +
+	"\x06compat\x18\a \x01(\bR\x06compat\"r\n" +
 	"\n" +
 	"SwitchPort\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
@@ -749,9 +780,11 @@ const file_netmapd_v1_switch_proto_rawDesc = "" +
 	"\x10GetSwitchRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"?\n" +
 	"\x11GetSwitchResponse\x12*\n" +
-	"\x06switch\x18\x01 \x01(\v2\x12.netmapd.v1.SwitchR\x06switch\")\n" +
+	"\x06switch\x18\x01 \x01(\v2\x12.netmapd.v1.SwitchR\x06switch\"t\n" +
 	"\x13CreateSwitchRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"B\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
+	"\x06ageing\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06ageing\x12\x16\n" +
+	"\x06compat\x18\x03 \x01(\bR\x06compat\"B\n" +
 	"\x14CreateSwitchResponse\x12*\n" +
 	"\x06switch\x18\x01 \x01(\v2\x12.netmapd.v1.SwitchR\x06switch\")\n" +
 	"\x13DeleteSwitchRequest\x12\x12\n" +
@@ -805,6 +838,7 @@ var file_netmapd_v1_switch_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
 	(*ForwardingTable)(nil),          // 15: netmapd.v1.ForwardingTable
 	(*PortForwarding)(nil),           // 16: netmapd.v1.PortForwarding
+	(*durationpb.Duration)(nil),      // 17: google.protobuf.Duration
 }
 var file_netmapd_v1_switch_proto_depIdxs = []int32{
 	1,  // 0: netmapd.v1.Switch.ports:type_name -> netmapd.v1.SwitchPort
@@ -813,25 +847,26 @@ var file_netmapd_v1_switch_proto_depIdxs = []int32{
 	16, // 3: netmapd.v1.SwitchPort.forwarding:type_name -> netmapd.v1.PortForwarding
 	0,  // 4: netmapd.v1.ListSwitchesResponse.switches:type_name -> netmapd.v1.Switch
 	0,  // 5: netmapd.v1.GetSwitchResponse.switch:type_name -> netmapd.v1.Switch
-	0,  // 6: netmapd.v1.CreateSwitchResponse.switch:type_name -> netmapd.v1.Switch
-	1,  // 7: netmapd.v1.AttachToSwitchResponse.port:type_name -> netmapd.v1.SwitchPort
-	2,  // 8: netmapd.v1.SwitchService.ListSwitches:input_type -> netmapd.v1.ListSwitchesRequest
-	4,  // 9: netmapd.v1.SwitchService.GetSwitch:input_type -> netmapd.v1.GetSwitchRequest
-	6,  // 10: netmapd.v1.SwitchService.CreateSwitch:input_type -> netmapd.v1.CreateSwitchRequest
-	8,  // 11: netmapd.v1.SwitchService.DeleteSwitch:input_type -> netmapd.v1.DeleteSwitchRequest
-	10, // 12: netmapd.v1.SwitchService.AttachToSwitch:input_type -> netmapd.v1.AttachToSwitchRequest
-	12, // 13: netmapd.v1.SwitchService.DetachFromSwitch:input_type -> netmapd.v1.DetachFromSwitchRequest
-	3,  // 14: netmapd.v1.SwitchService.ListSwitches:output_type -> netmapd.v1.ListSwitchesResponse
-	5,  // 15: netmapd.v1.SwitchService.GetSwitch:output_type -> netmapd.v1.GetSwitchResponse
-	7,  // 16: netmapd.v1.SwitchService.CreateSwitch:output_type -> netmapd.v1.CreateSwitchResponse
-	9,  // 17: netmapd.v1.SwitchService.DeleteSwitch:output_type -> netmapd.v1.DeleteSwitchResponse
-	11, // 18: netmapd.v1.SwitchService.AttachToSwitch:output_type -> netmapd.v1.AttachToSwitchResponse
-	13, // 19: netmapd.v1.SwitchService.DetachFromSwitch:output_type -> netmapd.v1.DetachFromSwitchResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	17, // 6: netmapd.v1.CreateSwitchRequest.ageing:type_name -> google.protobuf.Duration
+	0,  // 7: netmapd.v1.CreateSwitchResponse.switch:type_name -> netmapd.v1.Switch
+	1,  // 8: netmapd.v1.AttachToSwitchResponse.port:type_name -> netmapd.v1.SwitchPort
+	2,  // 9: netmapd.v1.SwitchService.ListSwitches:input_type -> netmapd.v1.ListSwitchesRequest
+	4,  // 10: netmapd.v1.SwitchService.GetSwitch:input_type -> netmapd.v1.GetSwitchRequest
+	6,  // 11: netmapd.v1.SwitchService.CreateSwitch:input_type -> netmapd.v1.CreateSwitchRequest
+	8,  // 12: netmapd.v1.SwitchService.DeleteSwitch:input_type -> netmapd.v1.DeleteSwitchRequest
+	10, // 13: netmapd.v1.SwitchService.AttachToSwitch:input_type -> netmapd.v1.AttachToSwitchRequest
+	12, // 14: netmapd.v1.SwitchService.DetachFromSwitch:input_type -> netmapd.v1.DetachFromSwitchRequest
+	3,  // 15: netmapd.v1.SwitchService.ListSwitches:output_type -> netmapd.v1.ListSwitchesResponse
+	5,  // 16: netmapd.v1.SwitchService.GetSwitch:output_type -> netmapd.v1.GetSwitchResponse
+	7,  // 17: netmapd.v1.SwitchService.CreateSwitch:output_type -> netmapd.v1.CreateSwitchResponse
+	9,  // 18: netmapd.v1.SwitchService.DeleteSwitch:output_type -> netmapd.v1.DeleteSwitchResponse
+	11, // 19: netmapd.v1.SwitchService.AttachToSwitch:output_type -> netmapd.v1.AttachToSwitchResponse
+	13, // 20: netmapd.v1.SwitchService.DetachFromSwitch:output_type -> netmapd.v1.DetachFromSwitchResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_netmapd_v1_switch_proto_init() }

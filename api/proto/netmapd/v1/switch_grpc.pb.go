@@ -37,8 +37,8 @@ type SwitchServiceClient interface {
 	ListSwitches(ctx context.Context, in *ListSwitchesRequest, opts ...grpc.CallOption) (*ListSwitchesResponse, error)
 	// GetSwitch returns one switch. NOT_FOUND when there is none of that name.
 	GetSwitch(ctx context.Context, in *GetSwitchRequest, opts ...grpc.CallOption) (*GetSwitchResponse, error)
-	// CreateSwitch makes a switch that lives until it is deleted. ALREADY_EXISTS
-	// when there is one of that name.
+	// CreateSwitch makes a switch that lives until it is deleted; asking for it
+	// again is no error. ALREADY_EXISTS when there is another one of that name.
 	CreateSwitch(ctx context.Context, in *CreateSwitchRequest, opts ...grpc.CallOption) (*CreateSwitchResponse, error)
 	// DeleteSwitch removes a switch. FAILED_PRECONDITION while it has ports.
 	DeleteSwitch(ctx context.Context, in *DeleteSwitchRequest, opts ...grpc.CallOption) (*DeleteSwitchResponse, error)
@@ -128,8 +128,8 @@ type SwitchServiceServer interface {
 	ListSwitches(context.Context, *ListSwitchesRequest) (*ListSwitchesResponse, error)
 	// GetSwitch returns one switch. NOT_FOUND when there is none of that name.
 	GetSwitch(context.Context, *GetSwitchRequest) (*GetSwitchResponse, error)
-	// CreateSwitch makes a switch that lives until it is deleted. ALREADY_EXISTS
-	// when there is one of that name.
+	// CreateSwitch makes a switch that lives until it is deleted; asking for it
+	// again is no error. ALREADY_EXISTS when there is another one of that name.
 	CreateSwitch(context.Context, *CreateSwitchRequest) (*CreateSwitchResponse, error)
 	// DeleteSwitch removes a switch. FAILED_PRECONDITION while it has ports.
 	DeleteSwitch(context.Context, *DeleteSwitchRequest) (*DeleteSwitchResponse, error)

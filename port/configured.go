@@ -1,0 +1,77 @@
+package port
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// normal is the spec with the defaults written out, so that two that ask for the
+// same are equal.
+func (s Spec) normal() Spec {
+	s.Kind = cmp.Or(s.Kind, KindInterface)
+	s.Rings = cmp.Or(s.Rings, 1)
+	if s.Kind == KindInterface {
+		s.Ifname = cmp.Or(s.Ifname, s.Name)
+		s.Driver = cmp.Or(s.Driver, DriverAuto)
+	}
+	return s
+}
+
+// ConfiguredSwitch is a switch that an operator made, with what he put on it.
+type ConfiguredSwitch struct {
+	SwitchSpec
+	Ports     []string // attached, by index; not those that clients opened
+	Addresses []Address
+	Options   map[string]vale.PortOptions // by port, where not the usual ones
+}
+
+// Configured returns the ports and switches that operators made, as they are
+// now: what it takes to make them again.
+func (g *Registry) Configured(context.Context) (ports []Spec, switches []ConfiguredSwitch) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.sorted() {
+		if p.spec != nil {
+			ports = append(ports, *p.spec)
+		}
+	}
+	for _, s := range g.bySwitch() {
+		if !s.ephemeral {
+			switches = append(switches, g.configured(s))
+		}
+	}
+	return ports, switches
+}
+
+func (g *Registry) configured(s *valeSwitch) ConfiguredSwitch {
+	age := s.Table().Age
+	c := ConfiguredSwitch{
+		SwitchSpec: SwitchSpec{Name: s.name, Age: &age, Compat: s.compat},
+		Options:    map[string]vale.PortOptions{},
+	}
+	names := map[int]string{}
+	for _, vp := range s.Ports() {
+		p := g.ports[vp.Name()]
+		if p == nil {
+			continue
+		}
+		if _, ok := p.be.(attachable); !ok {
+			continue // it comes and goes with its client
+		}
+		c.Ports = append(c.Ports, vp.Name())
+		names[vp.Index()] = vp.Name()
+		if o := vp.Options(); o != (vale.PortOptions{}) {
+			c.Options[vp.Name()] = o
+		}
+	}
+	for _, a := range s.Addresses() {
+		if name, ok := names[a.Index]; ok && a.Static {
+			c.Addresses = append(c.Addresses, Address{MAC: a.MAC, Port: name, Static: true})
+		}
+	}
+	slices.SortFunc(c.Addresses, func(a, b Address) int { return slices.Compare(a.MAC[:], b.MAC[:]) })
+	return c
+}
