@@ -50,6 +50,9 @@ type backend interface {
 	// features are what the libraries of its clients have to know (wire.FeatureIndirect).
 	features() uint16
 
+	// offsets says whether packets may begin anywhere in the port's buffers (NC A.8).
+	offsets() bool
+
 	// describe adds what only the kind knows, and driver its name for it.
 	describe(i *Info)
 	driver() string
@@ -91,6 +94,7 @@ func (plain) ended()                                   {}
 func (plain) leave(context.Context) bool               { return true }
 func (plain) free()                                    {}
 func (plain) features() uint16                         { return wire.FeatureIndirect }
+func (plain) offsets() bool                            { return true }
 func (plain) describe(*Info)                           {}
 func (plain) driver() string                           { return "" }
 func (plain) counters() map[string]uint64              { return nil }

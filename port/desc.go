@@ -42,6 +42,12 @@ func (d *Desc) bound() []*kring {
 // being opened. req is completed as the reply of REGISTER (NC B.5). Errors are
 // those of NC B.5, in its order, each with an errno inside.
 func (g *Registry) Register(ctx context.Context, who Caller, full string, req *abi.Register) (*Desc, error) {
+	return g.RegisterWith(ctx, who, full, req, &Options{})
+}
+
+// RegisterWith is Register with options. An error that concerns one of them is,
+// or wraps, an *OptionError.
+func (g *Registry) RegisterWith(ctx context.Context, who Caller, full string, req *abi.Register, opts *Options) (*Desc, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -54,7 +60,7 @@ func (g *Registry) Register(ctx context.Context, who Caller, full string, req *a
 	if err != nil {
 		return nil, err
 	}
-	d, err := g.bind(ctx, p, who, full, req)
+	d, err := g.bind(ctx, p, who, full, req, opts)
 	if err != nil {
 		g.vanish(ctx, p)
 		return nil, err
@@ -85,7 +91,7 @@ func checkRequest(full string, req *abi.Register, regions map[uint16]*shm.Region
 }
 
 // bind does the steps 11 to 19 of NC B.5 and undoes them when one fails.
-func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, req *abi.Register) (*Desc, error) {
+func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, req *abi.Register, opts *Options) (_ *Desc, err error) {
 	if err := p.be.admit(full, req); err != nil {
 		return nil, err
 	}
@@ -96,7 +102,6 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		g: g, port: p, caller: who, since: time.Now(), mode: req.Mode, flags: req.Flags,
 		wakes: map[uint32]int{},
 	}
-	var err error
 	if d.selection, err = p.choose(full, req); err != nil {
 		return nil, err
 	}
@@ -130,6 +135,22 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 				_ = p.be.close(ctx)
 			}
 		}()
+	}
+	if opts.Offsets != nil {
+		var undo func()
+		if undo, err = d.offsets(full, opts.Offsets); err != nil {
+			return nil, optionError(abi.OptOffsets, err)
+		}
+		defer func() {
+			if err != nil {
+				undo()
+			}
+		}()
+	}
+	if opts.CSB != nil {
+		if err = d.checkCSB(full, opts.CSB); err != nil {
+			return nil, optionError(abi.OptCsb, err)
+		}
 	}
 	if d.ifo, err = p.region.NewIf(p.id, p.entries()); err != nil {
 		err = refuse("register", full, unix.ENOMEM, "%v", err)
@@ -219,6 +240,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		return fmt.Errorf("stop ring %s of %s: %w", k, p.name, err)
 	}
 	k.src = nil
+	k.SetOffsets(nil)
 	k.Reset()
 	k.stale = p.region.Renew(k.obj) != nil
 	return nil

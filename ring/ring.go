@@ -51,6 +51,7 @@ type Ring struct {
 	bound   atomic.Bool // somebody uses the ring
 	release func(from, n uint32)
 	waiters atomic.Pointer[[]int]
+	offsets atomic.Pointer[Offsets]
 	lease   lease
 }
 

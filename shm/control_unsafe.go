@@ -22,7 +22,7 @@ type controlHeader struct {
 	version  uint32
 	id       uint32 // memory id (NC A.11)
 	private  uint32
-	_        uint32
+	external uint32
 	geometry Geometry
 	name     [64]byte
 }

@@ -18,21 +18,24 @@ type Pool struct {
 func (p Pool) Bytes() uint64 { return uint64(p.Count) * uint64(p.Size) }
 
 // Geometry is the layout of a region: if-objects, rings, buffers, in this
-// order and without gaps (NC A.10).
+// order, each pool from a page's beginning (NC A.10).
 type Geometry struct {
 	If, Ring, Buf Pool
 }
 
 // RingOffset is where the ring pool starts in the region.
-func (g Geometry) RingOffset() uint64 { return g.If.Bytes() }
+func (g Geometry) RingOffset() uint64 { return pages(g.If.Bytes()) }
 
 // BufOffset is where buffer 0 lies in the region.
-func (g Geometry) BufOffset() uint64 { return g.If.Bytes() + g.Ring.Bytes() }
+func (g Geometry) BufOffset() uint64 { return g.RingOffset() + pages(g.Ring.Bytes()) }
 
 // Size is the size of the region, netmap's nr_memsize.
 func (g Geometry) Size() uint64 {
-	return (g.BufOffset() + g.Buf.Bytes() + pageSize - 1) &^ (pageSize - 1)
+	return pages(g.BufOffset() + g.Buf.Bytes())
 }
+
+// pages rounds up to whole pages.
+func pages(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 
 // limits of a pool (NC A.10).
 type limits struct {

@@ -18,6 +18,8 @@ type Options struct {
 	Name    string
 	Private bool // not the global region: shown to clients in ni_flags
 	Huge    bool // 2 MiB pages: only for clients the operator trusts
+
+	external bool // CreateIn
 }
 
 // Region is one allocator with its shared memory. Its methods may be called
@@ -26,7 +28,9 @@ type Region struct {
 	id      uint16
 	name    string
 	private bool
-	geo     Geometry
+	// The memory was somebody's before, and is afterwards: nothing is cleared.
+	external bool
+	geo      Geometry
 	data    *File
 	ctl     *File
 	bufs    abi.Bufs
@@ -60,6 +64,11 @@ func Create(o Options, g Geometry) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	return create(o, g, data)
+}
+
+// create makes a region in data, which it takes over.
+func create(o Options, g Geometry, data *File) (*Region, error) {
 	ctl, err := NewFile("control:"+o.Name, controlSize(g), false)
 	if err != nil {
 		_ = data.Close()
@@ -75,6 +84,9 @@ func Create(o Options, g Geometry) (*Region, error) {
 	copy(h.name[:len(h.name)-1], o.Name)
 	if o.Private {
 		h.private = 1
+	}
+	if o.external {
+		h.external = 1
 	}
 	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
 	return r, r.load()
@@ -113,6 +125,7 @@ func Adopt(data, ctl *os.File) (*Region, error) {
 func (r *Region) load() (err error) {
 	h := r.c.hdr
 	r.id, r.name, r.private = uint16(h.id), h.nameString(), h.private != 0
+	r.external = h.external != 0
 	r.bufs, err = r.data.Mem().Bufs(r.geo.BufOffset(), r.geo.Buf.Count, r.geo.Buf.Size)
 	r.nextBuf, r.freeBuf = abi.MinBufIndex, 0
 	for _, s := range r.c.bufs {
@@ -185,7 +198,9 @@ func (r *Region) Release() (last bool) {
 	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
 	r.nextBuf, r.freeBuf = abi.MinBufIndex, r.geo.Buf.Count-abi.MinBufIndex
 	r.extras, r.orphans = 0, 0
-	_ = r.data.Clear() // best effort: it only saves memory
+	if !r.external {
+		_ = r.data.Clear() // best effort: it only saves memory
+	}
 	return true
 }
 

@@ -41,7 +41,9 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 	}
 	start, got := r.Reserve(need)
 	var used uint32
-	if b.Multi {
+	if o := r.Offsets(); o != nil {
+		used, frames, bytes = s.fillOffset(o, b, list, start, got, d)
+	} else if b.Multi {
 		used, frames, bytes = s.fill(b, list, start, got, d)
 	} else {
 		used = got

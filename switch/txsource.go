@@ -32,6 +32,9 @@ func (t *TxSource) Next(b *Batch) int {
 	num, size := slots.Num(), t.size
 	limit := min(n, uint32(b.limit))
 	at, taken := from, uint32(0)
+	if t.r.Offsets() != nil {
+		return t.nextOffset(b, n, limit)
+	}
 	for taken < limit {
 		w := slots.Load(at)
 		length := w.Len()
@@ -68,8 +71,12 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 		}
 	}
 	var bytes uint64
+	o := t.r.Offsets()
 	for more := true; more && k < n; k++ {
-		w := slots.Load(at)
+		w, off := slots.Load(at), uint32(0)
+		if o != nil && w.Flags()&abi.NSIndirect == 0 { // what the library fetched is at the beginning
+			off = o.At(slots.LoadPtr(at))
+		}
 		at = t.r.Advance(at, 1)
 		more = w.Flags()&abi.NSMoreFrag != 0
 		bytes += uint64(w.Len())
@@ -82,10 +89,10 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 			refuse(Indirect)
 		case !bufs.Valid(w.Idx()):
 			refuse(BadIndex)
-		case uint32(w.Len()) > t.size:
+		case off+uint32(w.Len()) > t.size:
 			refuse(BadLength)
 		case k < limit:
-			b.Frags[first+int(k)] = Frag{Off: uint64(w.Idx()) * uint64(t.size), Len: w.Len()}
+			b.Frags[first+int(k)] = Frag{Off: uint64(w.Idx())*uint64(t.size) + uint64(off), Len: w.Len()}
 		}
 	}
 	if bad {
