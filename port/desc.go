@@ -53,14 +53,30 @@ func (g *Registry) RegisterWith(ctx context.Context, who Caller, full string, re
 	if g.closed {
 		return nil, refuse("register", full, unix.ENXIO, "netmapd is shutting down")
 	}
-	if err := checkRequest(full, req, g.regions); err != nil {
+	if opts.Extmem != nil { // it wins over a memory id
+		r, err := g.extmem(who, full, opts.Extmem)
+		if err != nil {
+			return nil, optionError(abi.OptExtmem, err)
+		}
+		defer g.dropRegion(r) // the port, if there is one then, keeps it
+		req.MemID = r.ID()
+	}
+	if err := g.mayName(who, "register", full, req.MemID); err != nil {
+		return nil, err
+	}
+	if err := checkRequest(full, req); err != nil {
 		return nil, err
 	}
 	p, err := g.find(ctx, who, full, req)
 	if err != nil {
 		return nil, err
 	}
-	d, err := g.bind(ctx, p, who, full, req, opts)
+	var d *Desc
+	if opts.Extmem != nil && req.MemID != p.region.ID() {
+		err = optionError(abi.OptExtmem, refuse("register", full, unix.EBUSY, "the port lives in region %s, not in memory of the client's", p.region.Name()))
+	} else {
+		d, err = g.bind(ctx, p, who, full, req, opts)
+	}
 	if err != nil {
 		g.vanish(ctx, p)
 		return nil, err
@@ -73,11 +89,9 @@ func (g *Registry) RegisterWith(ctx context.Context, who Caller, full string, re
 }
 
 // checkRequest makes the checks of NC B.5 that come before any lookup.
-func checkRequest(full string, req *abi.Register, regions map[uint16]*shm.Region) error {
+func checkRequest(full string, req *abi.Register) error {
 	const op = "register"
 	switch {
-	case req.MemID != 0 && req.MemID != abi.MemIDGlobal && regions[req.MemID] == nil:
-		return refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
 	case req.Mode == abi.ModePipeMaster || req.Mode == abi.ModePipeSlave:
 		return refuse(op, full, unix.EINVAL, "mode %d is of the old interface; write the pipe into the name (port{id or port}id)", req.Mode)
 	case req.Mode == abi.ModeNull:
@@ -293,6 +307,15 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 	}
 	fds[wire.FDRegion], fds[wire.FDSync], fds[wire.FDWake] = int(p.region.File().Fd()), p.blocks.FD(), pair[1]
 	return d.describe(), append(fds, p.be.wakeFDs()...), nil
+}
+
+// Wake wakes everybody who waits for a ring of the descriptor.
+func (d *Desc) Wake() {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	for _, k := range d.bound() {
+		k.Wake()
+	}
 }
 
 // Close unbinds the descriptor: published TX slots are delivered, the rings,

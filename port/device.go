@@ -70,11 +70,11 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 	default:
 		return nil, refuse(op, s.Name, unix.EINVAL, "driver %q is not auto, af_xdp or af_packet", s.Driver)
 	}
-	geo, err := g.globalGeometry()
+	region, err := g.deviceRegion(s.Name)
 	if err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
-	d.drv, d.bufSize = string(d.choices[0]), int(geo.Buf.Size)
+	d.drv, d.bufSize = string(d.choices[0]), int(region.Geometry().Buf.Size)
 	if err := d.fits(ifi); err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
@@ -106,7 +106,7 @@ func (g *Registry) createDevice(ctx context.Context, s Spec) (*port, error) {
 }
 
 func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
-	region, err := g.globalRegion()
+	region, err := g.deviceRegion(s.Name)
 	if err != nil {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}

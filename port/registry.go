@@ -2,7 +2,6 @@ package port
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path"
 	"slices"
@@ -29,6 +28,9 @@ type Config struct {
 	Allow          []string
 	Driver         Driver
 
+	Regions   []RegionSpec // named ones; their memory ids are 2, 3, ...
+	UserBytes uint64       // of the regions that one user's ports and memory make; 0: any number
+
 	ExtraBufs int // extra buffers that one user's descriptors may hold; 0: any number
 
 	// HugeUIDs are the users whose VALE ports get regions of hugepages. With such
@@ -50,6 +52,7 @@ type Registry struct {
 	ports    map[string]*port
 	switches map[string]*valeSwitch
 	regions  map[uint16]*shm.Region
+	claims   map[uint16]claim // by region: whose it is
 	sessions map[*Session]struct{}
 	descs    int
 	extra    map[int]uint32 // extra buffers by uid
@@ -73,7 +76,7 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 		ports: map[string]*port{}, switches: map[string]*valeSwitch{},
 		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{}, extra: map[int]uint32{},
 		sweep: map[uint16]map[uint32]bool{}, untidy: map[uint16]bool{},
-		nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
+		claims: map[uint16]claim{}, nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
 	}
 }
 
@@ -130,89 +133,6 @@ func (g *Registry) pick() *lcore.Lcore {
 		}
 	}
 	return best
-}
-
-// privateRegion makes the region of one VALE port.
-func (g *Registry) privateRegion(who Caller, name string, s shm.PortShape) (*shm.Region, error) {
-	geo, err := s.AtLeast(g.params.private()).Plan()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", unix.ENOMEM, err)
-	}
-	id := g.freeMemID()
-	if id == 0 {
-		return nil, fmt.Errorf("all %d memory ids are taken by ports: %w", len(g.regions), unix.ENOMEM)
-	}
-	return g.addRegion(shm.Options{
-		ID: id, Name: name, Private: true, Huge: slices.Contains(g.cfg.HugeUIDs, who.UID),
-	}, geo)
-}
-
-// freeMemID is the lowest free id following the last one given (NC A.11), 0 when
-// all are taken.
-func (g *Registry) freeMemID() uint16 {
-	for range 1 << 16 {
-		g.nextMem++
-		if g.nextMem <= abi.MemIDGlobal {
-			g.nextMem = abi.MemIDGlobal + 1
-		}
-		if g.regions[g.nextMem] == nil {
-			return g.nextMem
-		}
-	}
-	return 0
-}
-
-// globalRegion is the region that NIC-like ports share, made when first used.
-// Without a port in it, it is made again if the parameters have changed (NC A.11).
-func (g *Registry) globalRegion() (*shm.Region, error) {
-	geo, err := g.globalGeometry()
-	if err != nil {
-		return nil, err
-	}
-	old := g.regions[abi.MemIDGlobal]
-	if old != nil && old.Geometry() == geo {
-		return old, nil
-	}
-	r, err := g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global"}, geo)
-	if err == nil && old != nil {
-		delete(g.sweep, old.ID())
-		delete(g.untidy, old.ID())
-		_ = old.Close() // the lcores were quiesced before its last port left it
-	}
-	return r, err
-}
-
-// globalGeometry is that of the global region while ports live in it, and
-// otherwise what the parameters make of the next one.
-func (g *Registry) globalGeometry() (shm.Geometry, error) {
-	if r := g.regions[abi.MemIDGlobal]; r != nil && r.Users() > 0 {
-		return r.Geometry(), nil
-	}
-	geo, err := g.params.global().Plan()
-	if err != nil {
-		return geo, fmt.Errorf("global region: %w: %w", unix.EINVAL, err)
-	}
-	return geo, nil
-}
-
-func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, error) {
-	r, err := shm.Create(o, geo)
-	if err != nil {
-		return nil, err
-	}
-	g.regions[o.ID] = r
-	return r, nil
-}
-
-// dropRegion notes that a port left its region. Private regions go with their
-// last port; the global one stays, reset. The lcores have been quiesced.
-func (g *Registry) dropRegion(r *shm.Region) {
-	if last := r.Release(); last && r.ID() != abi.MemIDGlobal {
-		delete(g.regions, r.ID())
-		delete(g.sweep, r.ID())
-		delete(g.untidy, r.ID())
-		_ = r.Close()
-	}
 }
 
 // find resolves a name as REGISTER does, creating what may be created.
@@ -383,22 +303,5 @@ func (g *Registry) Tend(now time.Time) {
 	}
 	for _, s := range g.switches {
 		s.tend(now)
-	}
-}
-
-// sweepInterval lies between two looks for lost buffers at least: a live client
-// may hold a buffer in neither slot nor list for a moment (shm.Region.Sweep).
-const sweepInterval = 3 * time.Second
-
-func (g *Registry) sweepRegions() {
-	for id, r := range g.regions {
-		if !g.untidy[id] && len(g.sweep[id]) == 0 {
-			continue
-		}
-		delete(g.untidy, id)
-		var n int
-		if g.sweep[id], n = r.Sweep(g.sweep[id]); n > 0 {
-			g.log.Info("orphaned buffers reclaimed", "region", r.Name(), "buffers", n)
-		}
 	}
 }

@@ -25,7 +25,10 @@ func (g *Registry) describe(ctx context.Context, who Caller, op, full string, re
 	if full == "" {
 		return g.describeRegion(op, req.MemID, fn)
 	}
-	if err := checkRequest(full, req, g.regions); err != nil {
+	if err := g.mayName(who, op, full, req.MemID); err != nil {
+		return err
+	}
+	if err := checkRequest(full, req); err != nil {
 		return err
 	}
 	p := g.lookup(full)
@@ -54,15 +57,10 @@ func (g *Registry) lookup(full string) *port {
 }
 
 func (g *Registry) describeRegion(op string, id uint16, fn func(*port, *shm.Region)) error {
-	if id == 0 || id == abi.MemIDGlobal {
-		r, err := g.globalRegion()
-		if err != nil {
-			return err
-		}
-		fn(nil, r)
-		return nil
+	r, err := g.regionByID(max(id, abi.MemIDGlobal))
+	if err != nil {
+		return err
 	}
-	r := g.regions[id]
 	if r == nil {
 		return refuse(op, "", unix.EINVAL, "memory id %d names no region", id)
 	}
@@ -195,7 +193,7 @@ func (g *Registry) attachable(op, full, ifname string, req *abi.Register) error 
 	defer g.mu.Unlock()
 	p := g.ports[ifname]
 	switch {
-	case req.MemID > abi.MemIDGlobal && g.regions[req.MemID] == nil:
+	case req.MemID > abi.MemIDGlobal && g.regions[req.MemID] == nil && g.named(req.MemID) == nil:
 		return refuse(op, full, unix.EINVAL, "memory id %d names no region", req.MemID)
 	case g.lookup(full) != nil:
 		return refuse(op, full, unix.EBUSY, "a port of this name is on the switch")

@@ -34,12 +34,11 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
 		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
 	}
-	region := g.regions[req.MemID]
-	var err error
-	switch {
-	case req.MemID == abi.MemIDGlobal:
-		region, err = g.globalRegion()
-	case req.MemID == 0:
+	region, err := g.regionFor(who, op, core.Name, req.MemID)
+	if err != nil {
+		return nil, err
+	}
+	if region == nil {
 		region, err = g.privateRegion(who, core.Name, shm.PortShape{
 			TxRings: uint32(s.hwTx), RxRings: uint32(s.hwRx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
 			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,

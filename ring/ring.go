@@ -118,7 +118,7 @@ func (r *Ring) SetWaiters(fds []int) { r.waiters.Store(&fds) }
 // Stop tells clients that the ring is gone for good and wakes them.
 func (r *Ring) Stop() {
 	r.blk.SetState(abi.RingStopped)
-	r.wake()
+	r.Wake()
 }
 
 // dist is how far b lies ahead of a.
@@ -167,7 +167,7 @@ func (r *Ring) freeze(h uint32) {
 	_, cur := r.blk.LoadClient()
 	r.blk.ReportBad(r.ix.Bad, h, cur)
 	r.blk.SetState(abi.RingFrozen)
-	r.wake()
+	r.Wake()
 }
 
 // Pending returns the first slot of a TX ring that the client published and
@@ -198,7 +198,7 @@ func (r *Ring) Complete(to uint32) {
 // Call it after publishing.
 func (r *Ring) Notify() {
 	if r.blk.TakeClientMark() {
-		r.wake()
+		r.Wake()
 	}
 }
 
@@ -208,10 +208,12 @@ func (r *Ring) Wake() { r.wake() }
 
 var wakeByte = []byte{1}
 
-// wake sends a message to every waiter. The sockets are the daemon's own ends,
-// so neither a full queue nor a flag that a client sets can block it; a failed
-// send means that a message is already waiting there, or that nobody is.
-func (r *Ring) wake() {
+// Wake sends a message to every waiter, armed or not. Any goroutine.
+//
+// The sockets are the daemon's own ends, so neither a full queue nor a flag that a
+// client sets can block it; a failed send means that a message is already waiting
+// there, or that nobody is.
+func (r *Ring) Wake() {
 	fds := r.waiters.Load()
 	if fds == nil {
 		return

@@ -56,7 +56,7 @@ func (c *conn) run() {
 		malformed := errors.Is(err, wire.ErrMalformed)
 		var res result
 		if err == nil {
-			res, err = c.handle(m)
+			res, err = c.handle(&m)
 			malformed = errors.Is(err, wire.ErrMalformed)
 		}
 		c.respond(m, res, err)
@@ -83,7 +83,7 @@ func (c *conn) respond(m message, res result, err error) {
 	if res.done != nil {
 		res.done()
 	}
-	_ = unix.Close(m.reply)
+	m.discard()
 }
 
 // errnoOf finds what a netmap program will see; an error without one is ours.
@@ -100,16 +100,21 @@ func errnoOf(err error) unix.Errno {
 	return unix.EIO
 }
 
-func (c *conn) handle(m message) (result, error) {
+func (c *conn) handle(m *message) (result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.srv.timeout)
 	defer cancel()
+	if m.memory >= 0 && m.header.Type != wire.TypeControl {
+		return result{}, fmt.Errorf("%w: a descriptor beside the socket for the answer goes with the EXTMEM option only", wire.ErrMalformed)
+	}
 	switch m.header.Type {
 	case wire.TypeSession:
 		return c.openSession(m.rest)
 	case wire.TypeControl:
-		return c.control(ctx, m.rest)
+		return c.control(ctx, m)
 	case wire.TypeJoin:
 		return c.join(ctx, m.rest)
+	case wire.TypeUnbind:
+		return c.undo(m.rest)
 	case wire.TypeRedeem:
 		return c.redeem(ctx, m.rest)
 	case wire.TypeLegacy:
@@ -159,9 +164,9 @@ func (c *conn) asDescriptor(token uint64) (*port.Session, error) {
 	return sess, nil
 }
 
-func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
+func (c *conn) control(ctx context.Context, m *message) (result, error) {
 	var q wire.Control
-	tail, err := wire.Take(rest, &q)
+	tail, err := wire.Take(m.rest, &q)
 	if err != nil {
 		return result{}, err
 	}
@@ -170,6 +175,10 @@ func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
 		return result{}, fmt.Errorf("%w: request type %d has a body of %d bytes, this one has %d", wire.ErrMalformed, q.ReqType, size, have)
 	}
 	opts, err := parseOptions(tail[size:])
+	if err == nil {
+		err = opts.forPort(q.ReqType, m)
+	}
+	defer opts.discard()
 	if err != nil {
 		return result{}, err
 	}
@@ -192,7 +201,7 @@ func (c *conn) control(ctx context.Context, rest []byte) (result, error) {
 }
 
 // serve carries out one request of the new interface.
-func (c *conn) serve(ctx context.Context, sess *port.Session, q *wire.Control, body []byte, opts options) (result, error) {
+func (c *conn) serve(ctx context.Context, sess *port.Session, q *wire.Control, body []byte, opts *options) (result, error) {
 	if q.Version < abi.MinAPIVersion || q.Version > abi.MaxAPIVersion {
 		return result{}, fmt.Errorf("netmap API version %d, accepted are %d to %d: %w", q.Version, abi.MinAPIVersion, abi.MaxAPIVersion, unix.EINVAL)
 	}
@@ -205,7 +214,7 @@ func (c *conn) serve(ctx context.Context, sess *port.Session, q *wire.Control, b
 		return result{}, err
 	}
 	// An option that nobody took is the last thing to go wrong (NC B.5).
-	res, err := c.bindFor(ctx, sess, abi.CString(q.Name[:]), &reg, opts.unprocessed)
+	res, err := c.bindFor(ctx, sess, abi.CString(q.Name[:]), &reg, opts)
 	if err != nil {
 		return result{}, err
 	}
@@ -213,14 +222,16 @@ func (c *conn) serve(ctx context.Context, sess *port.Session, q *wire.Control, b
 	return res, nil
 }
 
-// bindFor binds the descriptor and hands the parts to the session. When last,
-// or the handing over, fails, the descriptor is as before: the client is not
-// told that it holds a port.
-func (c *conn) bindFor(ctx context.Context, sess *port.Session, name string, reg *abi.Register, last func() error) (result, error) {
-	if err := c.bind(ctx, name, reg); err != nil {
+// bindFor binds the descriptor and hands the parts to the session. When an option
+// is left, or the handing over fails, the descriptor is as before: the client is
+// not told that it holds a port.
+func (c *conn) bindFor(ctx context.Context, sess *port.Session, name string, reg *abi.Register, opts *options) (result, error) {
+	err := c.bind(ctx, name, reg, &opts.port)
+	opts.store(err)
+	if err != nil {
 		return result{}, err
 	}
-	err := last()
+	err = opts.unprocessed()
 	var res result
 	if err == nil {
 		res, err = c.bound(ctx, sess)
@@ -232,9 +243,7 @@ func (c *conn) bindFor(ctx context.Context, sess *port.Session, name string, reg
 	return res, nil
 }
 
-func nothingLast() error { return nil }
-
-func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {
+func (c *conn) bind(ctx context.Context, name string, reg *abi.Register, opts *port.Options) error {
 	if c.desc != nil {
 		return fmt.Errorf("register %q: the descriptor is bound to %q; open another: %w", name, c.desc.Name(), unix.EBUSY)
 	}
@@ -245,7 +254,7 @@ func (c *conn) bind(ctx context.Context, name string, reg *abi.Register) error {
 	if err := c.may(verb, name); err != nil {
 		return fmt.Errorf("register %q: %w", name, err)
 	}
-	desc, err := c.srv.reg.Register(ctx, c.who, name, reg)
+	desc, err := c.srv.reg.RegisterWith(ctx, c.who, name, reg, opts)
 	if err != nil {
 		return err
 	}
@@ -277,6 +286,20 @@ func (c *conn) join(ctx context.Context, rest []byte) (result, error) {
 	return c.bound(ctx, sess)
 }
 
+// undo makes the descriptor one that is bound to nothing, as it was before a
+// registration that its library could not use.
+func (c *conn) undo(rest []byte) (result, error) {
+	var q wire.Unbind
+	if err := takeAll(rest, &q, "unbind"); err != nil {
+		return result{}, err
+	}
+	if _, err := c.srv.session(q.Token); err != nil {
+		return result{}, err
+	}
+	c.unbind()
+	return result{}, nil
+}
+
 func (c *conn) redeem(ctx context.Context, rest []byte) (result, error) {
 	var q wire.Redeem
 	if err := takeAll(rest, &q, "redeem"); err != nil {
@@ -290,7 +313,7 @@ func (c *conn) redeem(ctx context.Context, rest []byte) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return c.bindFor(ctx, sess, t.Name, &t.Register, nothingLast)
+	return c.bindFor(ctx, sess, t.Name, &t.Register, &options{})
 }
 
 // bound hands the parts of the bound port to a session.

@@ -36,9 +36,22 @@ func seeds(token uint64) (all [][]byte) {
 	}
 	opt := wire.Control{Token: token, ReqType: abi.ReqRegister, Version: abi.APIVersion, OptionBytes: 24}
 	copy(opt.Name[:], "vale0:o")
+	exclusive := abi.Encode(nil, abi.Register{Mode: abi.ModeAllNIC, TxSlots: 16, RxSlots: 16, Flags: abi.FlagExclusive})
+	for typ, body := range map[uint32]any{
+		abi.OptExtmem:  abi.Extmem{UsrPtr: 4096, Pools: abi.PoolsInfo{MemSize: 1 << 20, RingSize: 512, RingCount: 40, BufCount: 200}},
+		abi.OptOffsets: abi.Offsets{Max: 128, Initial: 64, Bits: 16},
+		abi.OptCsb:     abi.CSBOption{AtoK: 4096, KtoA: 8192},
+	} {
+		b := abi.Encode(nil, body)
+		b = append(abi.Encode(nil, wire.Option{Type: typ, Size: uint32(len(b))}), b...)
+		with := opt
+		with.OptionBytes = uint16(len(b))
+		all = append(all, wire.Append(nil, wire.TypeControl, 0, with, append(bytes.Clone(exclusive), b...)))
+	}
 	all = append(all,
 		wire.Append(nil, wire.TypeControl, 0, opt, append(bytes.Clone(reg), abi.Encode(nil, wire.Option{Type: 5, Size: 7})...)),
 		wire.Append(nil, wire.TypeControl, 0, opt, append(append(bytes.Clone(reg), abi.Encode(nil, wire.Option{Type: 5, Size: 7})...), make([]byte, 8)...)),
+		wire.Append(nil, wire.TypeUnbind, 0, wire.Unbind{Token: token}, nil),
 		wire.Append(nil, wire.TypeJoin, 0, wire.Join{Token: token}, nil),
 		wire.Append(nil, wire.TypeRedeem, 0, wire.Redeem{Token: token}, nil),
 		wire.Append(nil, wire.TypeLegacy, 0, wire.Legacy{Token: token, Ioctl: abi.NIOCREGIF}, make([]byte, abi.LegacyRequestSize)),
@@ -90,12 +103,10 @@ func FuzzReceive(f *testing.F) {
 		}
 		_ = unix.Close(pair[1])
 		m, err := receive(c, make([]byte, wire.MaxMessage+1))
-		if m.reply >= 0 {
-			_ = unix.Close(m.reply)
-		}
+		m.discard()
 		switch {
 		case err == nil:
-			if m.reply < 0 || fds != 1 || int(m.header.Length) != len(msg) || !bytes.Equal(m.rest, msg[wire.HeaderSize:]) {
+			if fds != 1 && fds != 2 || int(m.header.Length) != len(msg) || !bytes.Equal(m.rest, msg[wire.HeaderSize:]) {
 				t.Errorf("%d bytes and %d descriptors accepted as %+v", len(msg), fds, m)
 			}
 		case !errors.Is(err, wire.ErrMalformed):
@@ -144,7 +155,12 @@ func FuzzMessage(f *testing.F) {
 				continue
 			}
 			var res result
-			inside(func() { res, err = c.handle(message{header: h, rest: rest, reply: -1}) })
+			m := message{header: h, rest: rest, reply: -1, memory: -1}
+			if bytes.Contains(rest, []byte{abi.OptExtmem, 0, 0, 0, 0, 0, 0, 0, 72}) {
+				m.memory = clientMemory(t, 1<<20)
+			}
+			inside(func() { res, err = c.handle(&m) })
+			m.discard()
 			if res.done != nil {
 				res.done()
 			}
@@ -203,4 +219,15 @@ func emptyNamespace(f *testing.F) (inside func(func()), interfaces []string) {
 		}
 	})
 	return inside, interfaces
+}
+
+// clientMemory is memory as the library makes it of its program's.
+func clientMemory(t *testing.T, size int64) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("client", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	must(t, err)
+	must(t, unix.Ftruncate(fd, size))
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+	must(t, err)
+	return fd
 }

@@ -59,7 +59,7 @@ func (c *conn) legacyRegister(ctx context.Context, sess *port.Session, q wire.Le
 	if !ok {
 		return result{}, fmt.Errorf("register %q: the name is too long: %w", name, unix.ENOMEM)
 	}
-	res, err := c.bindFor(ctx, sess, name, &reg, nothingLast)
+	res, err := c.bindFor(ctx, sess, name, &reg, &options{})
 	if err != nil {
 		return result{}, err
 	}

@@ -53,7 +53,7 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) (_ []b
 	case abi.ReqPortHdrSet:
 		return with(body, func(b *abi.PortHdr) error { return reg.SetHeaderLen(ctx, full, b.HdrLen) })
 	case abi.ReqSyncKloopStart, abi.ReqSyncKloopStop, abi.ReqCsbEnable:
-		return nil, c.withoutCSB(q.ReqType, body)
+		return body, c.syncLoop(q.ReqType, body)
 	case 0:
 		return nil, fmt.Errorf("no netmap request has type 0: %w", unix.EINVAL)
 	}
@@ -63,21 +63,22 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) (_ []b
 	return nil, fmt.Errorf("netmap request type %d is not served by this version of netmapd: %w", q.ReqType, unix.EOPNOTSUPP)
 }
 
-// withoutCSB refuses the requests of CSB mode as NC E.10 and B.7 do for a
-// descriptor that is not in this mode: none is, yet.
-func (c *conn) withoutCSB(typ uint16, body []byte) error {
-	const maxSleep = 1000000 // microseconds
+// syncLoop answers the requests of CSB mode (NC E.10), which the client's library
+// carries out, as far as a client makes them without one. What is left for us is
+// to wake the loop, in whatever process it runs.
+func (c *conn) syncLoop(typ uint16, body []byte) error {
 	switch {
 	case typ == abi.ReqCsbEnable:
-		return fmt.Errorf("CSB mode is not served by this version of netmapd: %w", unix.EINVAL)
-	case typ == abi.ReqSyncKloopStart && binary.LittleEndian.Uint32(body) > maxSleep:
-		return fmt.Errorf("a loop sleeps for at most %d us: %w", maxSleep, unix.EINVAL)
+		return fmt.Errorf("CSB mode is a matter of the client's library: %w", unix.EINVAL)
+	case typ == abi.ReqSyncKloopStart && binary.LittleEndian.Uint32(body) > abi.KloopMaxSleep:
+		return fmt.Errorf("a loop sleeps for at most %d us: %w", abi.KloopMaxSleep, unix.EINVAL)
 	case c.desc == nil:
 		return fmt.Errorf("the descriptor is not bound to a port: %w", unix.ENXIO)
 	case typ == abi.ReqSyncKloopStart:
-		return fmt.Errorf("the descriptor is not in CSB mode: %w", unix.EINVAL)
+		return fmt.Errorf("the sync loop runs in the client's library: %w", unix.EINVAL)
 	}
-	return fmt.Errorf("no sync loop can run in this version of netmapd: %w", unix.EOPNOTSUPP)
+	c.desc.Wake()
+	return nil
 }
 
 // with decodes a request body, runs fn on it, and encodes what fn left.

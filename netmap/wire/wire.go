@@ -15,7 +15,9 @@
 // Nobody reads from a connection but the daemon. Each request carries the
 // writing end of a socket pair of the client's own as its first descriptor, and
 // the answer goes there, so that processes sharing a descriptor do not take each
-// other's answers.
+// other's answers. Behind it a REGISTER with the EXTMEM option carries the memory: a
+// memfd of the size that the option says, sealed against shrinking, growing and
+// further seals.
 //
 // # Messages
 //
@@ -55,6 +57,7 @@ const (
 	TypeLegacy  = 5 // a request of netmap's old interface (NC B.2)
 	TypeIface   = 6 // what is known of the interface behind a port name
 	TypeParam   = 7 // read and write netmap's module parameters (NC A.10, E.14)
+	TypeUnbind  = 8 // undo the binding of a descriptor, which its library cannot use
 	Answer      = 0x8000
 )
 
@@ -160,6 +163,12 @@ const (
 // Join is the body of TypeJoin. The answer is a Bind and, as tail, the REGISTER
 // body that the descriptor was bound with.
 type Join struct {
+	Token uint64
+}
+
+// Unbind is the body of TypeUnbind; the answer has none. The descriptor is then
+// as it was before it was bound.
+type Unbind struct {
 	Token uint64
 }
 
