@@ -198,6 +198,9 @@ func (g *goProgram) decodeOptions(q *request, b []byte) {
 		b, err = wire.Take(b, &o)
 		g.e.must(err)
 		q.options[i].status = o.Status
+		if o.Status == 0 {
+			copy(q.options[i].body, b)
+		}
 		b = b[(o.Size+7)&^7:]
 	}
 }

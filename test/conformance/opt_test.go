@@ -18,10 +18,10 @@ var optChecks = []check{
 	waits("OPT-09", "EXTMEM with rings that do not fit: ENOMEM", extmem),
 	waits("OPT-10", "EXTMEM with the same memory for two ports: one memory id", extmem),
 	waits("OPT-11", "EXTMEM with pools of 0: the private defaults are used and returned", extmem),
-	waits("OPT-12", "OFFSETS of 16 bits, initially 64: in every slot, and the mask is 0xffff", offsets),
-	waits("OPT-13", "OFFSETS that are too large: EINVAL", offsets),
+	tests("OPT-12", "OFFSETS of 16 bits, initially 64: in every slot, and the mask is 0xffff", both, opt12),
+	tests("OPT-13", "OFFSETS that are too large: EINVAL", both, opt13),
 	waits("OPT-14", "OFFSETS on a zero-copy monitor: EOPNOTSUPP", offsets),
-	waits("OPT-15", "OFFSETS wider than those of another user: EBUSY", offsets),
+	tests("OPT-15", "OFFSETS wider than those of another user: EBUSY", both, opt15),
 	tests("OPT-16", "a known option that REGISTER does not know: EOPNOTSUPP", both, opt16),
 }
 
