@@ -25,12 +25,11 @@ func (g *Registry) implicitPort(who Caller, full string, req *abi.Register) (*po
 		txSlots: uint32(max(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots), 2)),
 		rxSlots: uint32(max(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots), 2)),
 	}
-	region := g.regions[req.MemID]
-	var err error
-	switch req.MemID {
-	case abi.MemIDGlobal:
-		region, err = g.globalRegion()
-	case 0:
+	region, err := g.regionFor(who, "register", full, req.MemID)
+	if err != nil {
+		return nil, err
+	}
+	if region == nil {
 		region, err = g.pipesRegion(who, full, shm.PortShape{
 			TxRings: uint32(s.hwTx), RxRings: uint32(s.hwRx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
 			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax),

@@ -202,13 +202,10 @@ func (r *Ring) Notify() {
 	}
 }
 
-// Wake wakes all clients of the ring, whether they asked for it or not: somebody
-// may have died who took the mark and was about to.
-func (r *Ring) Wake() { r.wake() }
-
 var wakeByte = []byte{1}
 
-// Wake sends a message to every waiter, armed or not. Any goroutine.
+// Wake wakes all clients of the ring, whether they asked for it or not: somebody
+// may have died who took the mark and was about to. Any goroutine.
 //
 // The sockets are the daemon's own ends, so neither a full queue nor a flag that a
 // client sets can block it; a failed send means that a message is already waiting

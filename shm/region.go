@@ -31,9 +31,9 @@ type Region struct {
 	// The memory was somebody's before, and is afterwards: nothing is cleared.
 	external bool
 	geo      Geometry
-	data    *File
-	ctl     *File
-	bufs    abi.Bufs
+	data     *File
+	ctl      *File
+	bufs     abi.Bufs
 
 	mu      sync.Mutex
 	c       control
