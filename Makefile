@@ -38,6 +38,9 @@ demo: ## traffic through a switch, then between two network namespaces when root
 test: ## everything that CI runs
 	scripts/test
 
+nic-lab: ## the tests with NICs alone, in a machine that QEMU plays; part of make test
+	scripts/nic-lab
+
 bench: ## speed beside that of others, into bench/results; QUICK=1 takes under 3 minutes, ROWS=regexp selects
 	scripts/bench
 
@@ -76,4 +79,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib install-clib demo test bench fuzz fuzz-targets soak lint fmt generate generate-check clean help
+.PHONY: build clib install-clib demo test nic-lab bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

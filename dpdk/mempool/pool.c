@@ -9,15 +9,15 @@
 
 #include "pool.h"
 
-// As rte_pktmbuf_pool_create, with one thing of our own: where I/O addresses are virtual ones, every mbuf is contiguous by
-// itself, and saying so packs the mbufs. Without hugepages DPDK would otherwise keep each of them within one 4 KiB page,
-// and the af_xdp driver, which computes the extent of its memory from the size of an mbuf, would leave out the last
-// part of the pool: the kernel then drops its descriptors silently.
+// As rte_pktmbuf_pool_create, with one thing of our own: without hugepages DPDK would keep each mbuf within one 4 KiB
+// page, and the af_xdp driver, which computes the extent of its memory from the size of an mbuf, would leave out the
+// last part of the pool: the kernel then drops its descriptors silently. Saying that mbufs need not be contiguous for
+// a device packs them, but leaves them without I/O addresses, so not where a NIC could use the pool.
 int netmapd_pool_create(const char *name, unsigned int n, unsigned int cache, uint16_t data_room, int socket,
 			struct rte_mempool **pool)
 {
 	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = data_room};
-	unsigned int flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+	unsigned int flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
 	struct rte_mempool *mp;
 	int rc;
 

@@ -1,0 +1,29 @@
+// Command guest is the first process of the machine that test/niclab boots, and
+// a netmap client there.
+//
+// As process 1 it brings the machine up and serves the host (package talk). As
+// "guest client" it opens ports on request, over its standard input and output,
+// so that it can be killed like any client.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	err := fmt.Errorf("unknown arguments %q", os.Args[1:])
+	switch {
+	case os.Getpid() == 1:
+		err = initialise()
+		if err == nil {
+			err = serve()
+		}
+	case len(os.Args) == 2 && os.Args[1] == "client":
+		err = runClient()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		os.Exit(1) // of process 1 this is a panic, which ends the machine
+	}
+}

@@ -1,0 +1,215 @@
+package niclab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/netmapd/netmapd/test/niclab/talk"
+)
+
+// patience bounds what takes a moment, in a machine that is emulated beside other work; what passes never needs it.
+const patience = 60 * time.Second
+
+// A machine is the guest as seen from outside.
+type machine struct {
+	dir   string
+	nics  []*nic
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when QEMU has ended
+	port  int           // of this machine, leads to talk.Port of the guest
+	qmp   *monitor
+	agent *rpc.Client
+}
+
+// A nic is one that QEMU plays, and the far end of its cable.
+type nic struct {
+	name   string // of the port that is made of it
+	model  string // of QEMU
+	args   string // for QEMU
+	driver string // of DPDK
+	pci    string
+	mac    string
+	queues int // that can send
+	cable  *cable
+}
+
+// newNICs are the NICs of the machine. The n-th one sits alone on PCI bus n, below a root port that it can be pulled out of.
+func newNICs() []*nic {
+	all := []*nic{
+		{name: "virtio", model: "virtio-net-pci", args: ",disable-legacy=on,iommu_platform=on", driver: "net_virtio"}, // DMA through the IOMMU
+		{name: "e1000", model: "e1000", driver: "net_e1000_em"},
+		{name: "e1000e", model: "e1000e", driver: "net_e1000_em"},
+		{name: "vmxnet3", model: "vmxnet3", driver: "net_vmxnet3"},
+	}
+	for i, n := range all {
+		n.pci = fmt.Sprintf("0000:%02x:00.0", i+1)
+		n.mac = fmt.Sprintf("52:54:00:00:01:%02x", i+1)
+	}
+	return all
+}
+
+func (n *nic) device(bus int) string {
+	return fmt.Sprintf("%s,id=%s,netdev=net-%s,bus=port%d,mac=%s,romfile=%s", n.model, n.name, n.name, bus, n.mac, n.args)
+}
+
+// boot starts the machine and waits until the guest answers.
+func boot(image, kernel string) (m *machine, err error) {
+	m = &machine{nics: newNICs(), done: make(chan struct{})}
+	if m.dir, err = os.MkdirTemp("", "nic"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w\nthe end of the guest's console:\n%s", err, m.console(30))
+			m.stop()
+		}
+	}()
+	if m.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	args := []string{
+		"-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768",
+		"-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:" + m.file("console"),
+		"-qmp", "unix:" + m.file("qmp") + ",server=on,wait=off",
+		"-kernel", kernel, "-initrd", image,
+		"-append", "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt mitigations=off tsc=reliable nokaslr",
+		"-device", "intel-iommu,intremap=on,aw-bits=48",
+		"-netdev", fmt.Sprintf("user,id=control,restrict=on,hostfwd=tcp:127.0.0.1:%d-:%d", m.port, talk.Port),
+		"-device", "virtio-net-pci,netdev=control,addr=0x10,disable-legacy=on,mac=52:54:00:00:00:01,romfile=",
+	}
+	for i, n := range m.nics {
+		args = append(args,
+			"-netdev", fmt.Sprintf("dgram,id=net-%s,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s", n.name, m.file(n.name+".in"), m.file(n.name+".out")),
+			"-device", fmt.Sprintf("pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", i+1, i+1, i+1, i+2),
+			"-device", n.device(i+1))
+	}
+	if err := m.start(args); err != nil {
+		return nil, err
+	}
+	return m, m.connect()
+}
+
+func (m *machine) file(name string) string { return filepath.Join(m.dir, name) }
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close() //nolint:errcheck // it is not used
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (m *machine) start(args []string) error {
+	words, err := os.Create(m.file("qemu"))
+	if err != nil {
+		return err
+	}
+	defer words.Close() //nolint:errcheck // QEMU has its own
+	m.cmd = exec.Command("qemu-system-x86_64", args...)
+	m.cmd.Stdout, m.cmd.Stderr = words, words
+	// A test that is itself killed shall not leave a machine behind.
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = m.cmd.Wait()
+		close(m.done)
+	}()
+	return nil
+}
+
+// connect takes up the cables, the monitor and the agent.
+func (m *machine) connect() (err error) {
+	for _, n := range m.nics {
+		if err := m.wait("QEMU's end of a cable", func() error {
+			n.cable, err = plugCable(m.file(n.name+".out"), m.file(n.name+".in"))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if err := m.wait("QEMU's monitor", func() error {
+		m.qmp, err = dialMonitor(m.file("qmp"))
+		return err
+	}); err != nil {
+		return err
+	}
+	return m.wait("the guest", func() error {
+		c, err := m.dial(talk.Hello{RPC: true})
+		if err != nil {
+			return err
+		}
+		m.agent = rpc.NewClient(c)
+		// QEMU takes connections before the guest does; only an answer counts.
+		var r talk.Result
+		call := m.agent.Go("Agent.Run", talk.Command{Argv: []string{"true"}, Limit: patience}, &r, nil)
+		select {
+		case <-call.Done:
+			return call.Error
+		case <-time.After(2 * time.Second):
+			_ = m.agent.Close()
+			return errors.New("no answer")
+		}
+	})
+}
+
+// dial makes a connection to the guest.
+func (m *machine) dial(hello talk.Hello) (net.Conn, error) {
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", m.port))
+	if err != nil {
+		return nil, err
+	}
+	if err := hello.Send(c); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// errHopeless ends a wait: trying again cannot help.
+var errHopeless = errors.New("it ended")
+
+// wait tries again until there is no error, as long as QEMU runs.
+func (m *machine) wait(what string, try func() error) error {
+	for deadline := time.Now().Add(2 * patience); ; time.Sleep(50 * time.Millisecond) {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-m.done:
+			words, _ := os.ReadFile(m.file("qemu"))
+			return fmt.Errorf("QEMU ended (%v): %s", m.cmd.ProcessState, words)
+		default:
+		}
+		if time.Now().After(deadline) || errors.Is(err, errHopeless) {
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		}
+	}
+}
+
+// console is the end of what the guest's kernel and agent said.
+func (m *machine) console(lines int) string {
+	text, err := os.ReadFile(m.file("console"))
+	if err != nil {
+		return err.Error()
+	}
+	return lastLines(string(text), lines)
+}
+
+func (m *machine) stop() {
+	if m.cmd != nil && m.cmd.Process != nil {
+		_ = m.cmd.Process.Kill()
+		<-m.done
+	}
+	_ = os.RemoveAll(m.dir)
+}
