@@ -306,7 +306,7 @@ func TestNoDaemon(t *testing.T) {
 
 // The C half of the shared test vectors; netmap has the Go half.
 func TestSyncVectors(t *testing.T) {
-	program := compile(t, "vectors", "src/sync.c", "src/indirect.c", "src/usermem.c")
+	program := compile(t, "vectors", "src/sync.c", "src/forward.c", "src/indirect.c", "src/usermem.c")
 	text, err := os.ReadFile("../ring/testdata/sync.txt")
 	if err != nil {
 		t.Fatal(err)

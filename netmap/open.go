@@ -229,6 +229,7 @@ func (d *Desc) viewRings() error {
 		r.host = i >= int(b.RxRings)
 		d.rxRings, d.rx = append(d.rxRings, r), append(d.rx, &r.Ring)
 	}
+	d.forwards()
 	return nil
 }
 

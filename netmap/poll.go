@@ -92,6 +92,9 @@ func (p *poll) pass() (re Events, done bool) {
 	if wantRx != 0 {
 		re |= p.rxPhase(wantRx)
 	}
+	if p.out&forwarded != 0 {
+		re |= p.txPhase(0)
+	}
 	d.after(p.out)
 	return re, re != 0 || wantTx|wantRx == 0
 }

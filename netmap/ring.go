@@ -22,6 +22,7 @@ type Ring struct {
 	session  uint32
 	peer     *peer // of a ring of a pipe, where the ends may move the slots themselves
 	stats    ringCounters
+	down     []*Ring // host RX ring 0: where what is forwarded goes
 }
 
 // TxRing is a ring to send with.

@@ -16,6 +16,7 @@ const (
 	stopped                      // it is gone for good
 	kick                         // the daemon sleeps and has something to do
 	wakePeer                     // so does the other end of the pipe
+	forwarded                    // slots were put into TX rings
 )
 
 // sync does for one ring what the kernel does in netmap's sync system calls.
@@ -84,6 +85,9 @@ func (r *Ring) sync() (out outcome) {
 	case head != rhead || cur != rcur:
 		if r.indirect && head != rhead {
 			r.fetchIndirect(rhead, head)
+		}
+		if r.down != nil && head != rhead && r.Flags()&abi.NRForward != 0 {
+			out |= r.forwardDown(rhead, head)
 		}
 		// 6. Publish: cur, then head, so that the daemon never sees a head newer
 		// than its cur. The stores to slots and buffers come before both.

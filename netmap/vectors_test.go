@@ -149,7 +149,7 @@ func TestSyncAgreesWithC(t *testing.T) {
 	}
 	driver := filepath.Join(t.TempDir(), "vectors")
 	build := exec.Command(cc, "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", driver, "../clib/test/vectors.c", "../clib/src/sync.c",
-		"../clib/src/indirect.c", "../clib/src/usermem.c")
+		"../clib/src/forward.c", "../clib/src/indirect.c", "../clib/src/usermem.c")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}

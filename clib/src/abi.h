@@ -25,7 +25,7 @@ struct nmd_ring_hdr {
 	_Atomic uint32_t head;
 	_Atomic uint32_t cur;
 	_Atomic uint32_t tail;
-	uint32_t flags;
+	_Atomic uint32_t flags;
 	uint32_t hole;
 	_Atomic int64_t ts_sec;
 	_Atomic int64_t ts_usec;
@@ -152,8 +152,11 @@ static inline uint32_t nmd_body_size(uint16_t type)
 
 #define NMD_FLAG_NO_TX_POLL 0x20000u
 
+#define NMD_NR_FORWARD 0x4u /* ring flag */
+
 /* Slot flags. The last one is ours: what an indirect slot points to could not be read. */
 #define NMD_NS_BUF_CHANGED 0x0001u
+#define NMD_NS_FORWARD 0x0004u
 #define NMD_NS_INDIRECT 0x0010u
 #define NMD_NS_MOREFRAG 0x0020u
 #define NMD_NS_INDIRECT_FAULT 0x8000u

@@ -208,6 +208,13 @@ static int view_rings(struct nmd_desc *d, bool pipe)
 		err = view(d, &d->rx[i], NMD_DIR_RX, rx0 + b->first_rx + i, b->rx_slots);
 	for (uint32_t i = 0; pipe && i < ntx + nrx && !err; i++)
 		err = view_peer(d, &d->tx[i]);
+	/* The first host RX ring forwards, if all HW TX rings are there (NC D.7). */
+	if (!err && b->first_tx == 0 && b->end_tx >= b->tx_rings && b->first_rx <= b->rx_rings &&
+	    b->end_rx > b->rx_rings) {
+		struct nmd_ring *host = &d->rx[b->rx_rings - b->first_rx];
+		host->down = d->tx;
+		host->ndown = b->tx_rings;
+	}
 	return err;
 }
 

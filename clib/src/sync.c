@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <sys/time.h>
 
+#include "forward.h"
 #include "indirect.h"
 
 #define LOAD(p) atomic_load_explicit(&(p), memory_order_relaxed)
@@ -286,6 +287,8 @@ unsigned nmd_sync(struct nmd_ring *r)
 		/* 6. Publish what the program wants, and what it points to. */
 		if (r->indirect && head != rhead)
 			nmd_indirect(r, rhead, head);
+		if (r->ndown && head != rhead && LOAD(hdr->flags) & NMD_NR_FORWARD)
+			out |= nmd_forward_down(r, rhead, head);
 		publish(b, head, cur);
 		/* 7. Wake the daemon, if it sleeps. */
 		if (head != rhead && daemon_sleeps(b))

@@ -24,6 +24,9 @@ struct nmd_ring {
 	/* The ring at the other end of a pipe, where the ends may move the slots. */
 	struct nmd_ring_hdr *peer;
 	struct nmd_sync_block *peer_blk;
+	/* Host RX ring 0: the TX rings that what is forwarded goes to (forward.h). */
+	struct nmd_ring *down;
+	uint32_t ndown;
 };
 
 /* Outcomes of a sync, or-ed together. */
@@ -33,6 +36,7 @@ enum {
 	NMD_GONE = 4,	 /* stopped for good */
 	NMD_KICK = 8,	 /* the daemon sleeps and has something to do */
 	NMD_WAKE = 16,	 /* so does the other end of the pipe */
+	NMD_FORWARDED = 32, /* slots were put into TX rings */
 };
 
 /* nmd_sync does for one ring what the kernel does in netmap's sync system calls. */

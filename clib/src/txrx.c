@@ -210,6 +210,8 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 		re |= tx_phase(d, tx, out);
 	if (rx)
 		re |= rx_phase(d, rx, out);
+	if (*out & NMD_FORWARDED)
+		re |= tx_phase(d, 0, out);
 	after(d, *out);
 	return re;
 }
