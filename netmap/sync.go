@@ -11,12 +11,12 @@ import (
 type outcome uint8
 
 const (
-	skipped  outcome = 1 << iota // another sync is running on the ring (NC D.1)
-	bad                          // the program left it in an illegal state; it was re-initialised (NC D.4)
-	stopped                      // it is gone for good
-	kick                         // the daemon sleeps and has something to do
-	wakePeer                     // so does the other end of the pipe
-	forwarded                    // slots were put into TX rings
+	skipped   outcome = 1 << iota // another sync is running on the ring (NC D.1)
+	bad                           // the program left it in an illegal state; it was re-initialised (NC D.4)
+	stopped                       // it is gone for good
+	kick                          // the daemon sleeps and has something to do
+	wakePeer                      // so does the other end of the pipe
+	forwarded                     // slots were put into TX rings
 )
 
 // sync does for one ring what the kernel does in netmap's sync system calls.
