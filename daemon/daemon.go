@@ -305,7 +305,7 @@ func (d *Daemon) startRegistry() error {
 	for i, p := range d.cfg.Ports {
 		_, err := d.reg.CreatePort(ctx, port.Spec{
 			Name: p.Name, Kind: port.Kind(p.Kind), Ifname: p.Ifname, Driver: port.Driver(p.Driver),
-			Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots,
+			Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots, Host: p.Host, DropUnbound: p.Unbound == "drop",
 		})
 		if err != nil {
 			return fmt.Errorf("%s: ports[%d]: %w", d.cfg.Where(fmt.Sprintf("ports[%d].name", i)), i, err)

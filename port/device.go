@@ -61,7 +61,6 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 		}
 	}
 	d := &device{log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
-	d.host.drop = s.Unbound == UnboundDrop
 	switch s.Driver {
 	case DriverAuto, "":
 		d.choices = []Driver{DriverAFXDP, DriverAFPacket}
@@ -123,6 +122,7 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}
 	d.plain, p.be = plain{g, p}, d
+	d.host.drop = s.DropUnbound
 	d.host.d, d.host.name, d.bufSize = d, s.Host, int(region.Geometry().Buf.Size)
 	g.ports[p.name] = p
 	return p, nil

@@ -51,20 +51,12 @@ type Spec struct {
 	// its own.
 	Host string
 
-	// Unbound says what becomes of frames that arrive on queues whose rings no
-	// client has bound, while the device is in use.
-	Unbound Unbound
+	// DropUnbound drops frames that arrive on queues whose rings no client has
+	// bound, while the device is in use. Otherwise they go to the host, where there
+	// is a way to it: always for a kernel interface, and for a device that has a
+	// counterpart.
+	DropUnbound bool
 }
-
-// Unbound is what becomes of frames of queues that nobody has bound.
-type Unbound string
-
-// With UnboundHost, the default, they go to the host, where there is a way to it:
-// always for a kernel interface, and for a device that has a counterpart.
-const (
-	UnboundHost Unbound = "host"
-	UnboundDrop Unbound = "drop"
-)
 
 // Info describes a live port.
 type Info struct {

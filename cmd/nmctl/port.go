@@ -60,8 +60,10 @@ func showPort(ctx context.Context, ports pb.PortServiceClient, out *printer, nam
 
 // portCreateOptions are the flags of port create.
 type portCreateOptions struct {
-	kind, ifname, driver, devargs string
-	rings, slots                  uint32
+	kind, ifname, driver, devargs, host string
+
+	rings, slots uint32
+	dropUnbound  bool
 }
 
 // AddFlags declares the flags.
@@ -72,11 +74,13 @@ func (o *portCreateOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.devargs, "devargs", "", `DPDK device, such as "net_null0,size=60"`)
 	flags.Uint32Var(&o.rings, "rings", 0, "queue pairs (default 1)")
 	flags.Uint32Var(&o.slots, "slots", 0, "slots in each ring (default 1024)")
+	flags.StringVar(&o.host, "host", "", "name of an interface that the host uses the device through; it is made, and programs have host rings")
+	flags.BoolVar(&o.dropUnbound, "drop-unbound", false, "drop frames of queues that no program has open, instead of giving them to the host")
 }
 
 // spec is what the API is asked for.
 func (o *portCreateOptions) spec(name string) (*pb.PortSpec, error) {
-	spec := &pb.PortSpec{Name: name, Ifname: o.ifname, Devargs: o.devargs, Rings: o.rings, Slots: o.slots}
+	spec := &pb.PortSpec{Name: name, Ifname: o.ifname, Devargs: o.devargs, Rings: o.rings, Slots: o.slots, HostIfname: o.host, DropUnbound: o.dropUnbound}
 	kind := o.kind
 	if kind == "" {
 		kind = "interface"

@@ -121,6 +121,9 @@ func (k *checker) interfacePort(key string, p Port) {
 	if p.Devargs != "" {
 		k.report(key+".devargs", "only for kind device; leave it out")
 	}
+	if p.Host != "" {
+		k.report(key+".host", "only for kind device, a kernel interface is its own; leave it out")
+	}
 	if err := name.CheckInterface(p.Ifname); err != nil && k.given(key+".ifname") {
 		k.report(key+".ifname", "%s", why(p.Ifname, err))
 	}
@@ -129,6 +132,9 @@ func (k *checker) interfacePort(key string, p Port) {
 func (k *checker) devicePort(key string, p Port) {
 	if p.Devargs == "" {
 		k.report(key+".devargs", "missing; a port of kind device needs a DPDK device, for example net_null0,size=60")
+	}
+	if err := name.CheckInterface(p.Host); err != nil && p.Host != "" {
+		k.report(key+".host", "%s", why(p.Host, err))
 	}
 	for _, k2 := range []string{".ifname", ".driver"} {
 		if k.given(key + k2) {

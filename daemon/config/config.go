@@ -112,6 +112,8 @@ type Port struct {
 	Devargs string `mapstructure:"devargs"`                               // KindDevice: "net_null0,size=60"
 	Rings   int    `mapstructure:"rings" range:"1..64" default:"1"`       // per direction
 	Slots   int    `mapstructure:"slots" range:"16..8176" default:"1024"` // per ring
+	Host    string `mapstructure:"host"`                                  // KindDevice: its interface in the host
+	Unbound string `mapstructure:"unbound" oneof:"host drop" default:"host"`
 }
 
 // Switch is a switch that exists from the start.

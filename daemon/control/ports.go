@@ -123,6 +123,8 @@ func portSpec(spec *pb.PortSpec) (port.Spec, error) {
 		Devargs: spec.GetDevargs(),
 		Rings:   int(spec.GetRings()),
 		Slots:   int(spec.GetSlots()),
+
+		Host: spec.GetHostIfname(), DropUnbound: spec.GetDropUnbound(),
 	}, nil
 }
 
@@ -138,6 +140,9 @@ func (p *problems) interfaceFields(spec *pb.PortSpec) {
 	if spec.GetDevargs() != "" {
 		p.add("spec.devargs", "only for PORT_KIND_DEVICE")
 	}
+	if spec.GetHostIfname() != "" {
+		p.add("spec.host_ifname", "only for PORT_KIND_DEVICE; a kernel interface is its own")
+	}
 }
 
 func (p *problems) deviceFields(spec *pb.PortSpec) {
@@ -147,6 +152,11 @@ func (p *problems) deviceFields(spec *pb.PortSpec) {
 	}
 	if spec.GetDriver() != pb.InterfaceDriver_INTERFACE_DRIVER_UNSPECIFIED {
 		p.add("spec.driver", "only for PORT_KIND_INTERFACE; a device names its driver in devargs")
+	}
+	if ifname := spec.GetHostIfname(); ifname != "" {
+		if err := name.CheckInterface(ifname); err != nil {
+			p.add("spec.host_ifname", "%s", why(err))
+		}
 	}
 }
 

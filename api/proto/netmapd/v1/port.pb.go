@@ -164,7 +164,16 @@ type PortSpec struct {
 	Rings uint32 `protobuf:"varint,6,opt,name=rings,proto3" json:"rings,omitempty"`
 	// Slots in each ring. 0 means 1024; at most 8176, the most that the largest
 	// ring object holds.
-	Slots         uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	Slots uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	// PORT_KIND_DEVICE only: the interface that is made for the device in the
+	// host's network stack, with the device's address and MTU. The host sends and
+	// receives through it what no program takes, and programs have host rings. At
+	// most 15 bytes; empty for none. A kernel interface is its own.
+	HostIfname string `protobuf:"bytes,8,opt,name=host_ifname,json=hostIfname,proto3" json:"host_ifname,omitempty"`
+	// Frames that arrive on queues whose rings no program has open, while the
+	// device is in use, are dropped; otherwise they go to the host, where there is a
+	// way to it.
+	DropUnbound   bool `protobuf:"varint,9,opt,name=drop_unbound,json=dropUnbound,proto3" json:"drop_unbound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,6 +255,20 @@ func (x *PortSpec) GetSlots() uint32 {
 		return x.Slots
 	}
 	return 0
+}
+
+func (x *PortSpec) GetHostIfname() string {
+	if x != nil {
+		return x.HostIfname
+	}
+	return ""
+}
+
+func (x *PortSpec) GetDropUnbound() bool {
+	if x != nil {
+		return x.DropUnbound
+	}
+	return false
 }
 
 // Port is a live port.
@@ -1015,7 +1038,7 @@ var File_netmapd_v1_port_proto protoreflect.FileDescriptor
 const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\n" +
 	"\x15netmapd/v1/port.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x01\n" +
+	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x02\n" +
 	"\bPortSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x14.netmapd.v1.PortKindR\x04kind\x12\x16\n" +
@@ -1023,7 +1046,10 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\x06driver\x18\x04 \x01(\x0e2\x1b.netmapd.v1.InterfaceDriverR\x06driver\x12\x18\n" +
 	"\adevargs\x18\x05 \x01(\tR\adevargs\x12\x14\n" +
 	"\x05rings\x18\x06 \x01(\rR\x05rings\x12\x14\n" +
-	"\x05slots\x18\a \x01(\rR\x05slots\"\xf6\x03\n" +
+	"\x05slots\x18\a \x01(\rR\x05slots\x12\x1f\n" +
+	"\vhost_ifname\x18\b \x01(\tR\n" +
+	"hostIfname\x12!\n" +
+	"\fdrop_unbound\x18\t \x01(\bR\vdropUnbound\"\xf6\x03\n" +
 	"\x04Port\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12(\n" +
