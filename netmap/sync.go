@@ -28,9 +28,15 @@ func (r *Ring) sync() (out outcome) {
 	b := r.blk
 
 	// 1. A ring that was stopped stays stopped (NC D.1).
+	// Neither does one move that is not for moving (NC E.8).
 	state := b.State()
-	if state == abi.RingStopped {
-		return stopped
+	if state != abi.RingRunning {
+		switch state {
+		case abi.RingStopped:
+			return stopped
+		case abi.RingRefused:
+			return bad
+		}
 	}
 
 	// 2. One sync at a time; the second one is left out silently (NC D.1).

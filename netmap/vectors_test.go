@@ -195,7 +195,7 @@ func randomVector(r *rand.Rand) *vector {
 	v.head, v.tail, v.hwtail = either(v.rhead, at()), either(v.rtail, at()), either(v.rtail, at())
 	v.cur, v.rcur = either(v.head, at()), either(v.rhead, at())
 	v.phead, v.pcur = either(v.rhead, at()), either(v.rcur, at())
-	v.state, v.asleep = either(1, r.Uint32N(3)), r.Uint32N(2)
+	v.state, v.asleep = either(1, r.Uint32N(5)), r.Uint32N(2)
 	v.busy = either(0, either(0, r.Uint32N(9)))
 	v.idx, v.length = either(2, r.Uint32N(110)), either(60, r.Uint32N(4096))
 	return v

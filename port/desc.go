@@ -95,7 +95,10 @@ func checkRequest(full string, req *abi.Register) error {
 	case req.Mode == abi.ModePipeMaster || req.Mode == abi.ModePipeSlave:
 		return refuse(op, full, unix.EINVAL, "mode %d is of the old interface; write the pipe into the name (port{id or port}id)", req.Mode)
 	case req.Mode == abi.ModeNull:
-		return refuse(op, full, unix.EINVAL, "null ports are not served by this version of netmapd")
+		if req.MemID == 0 {
+			return refuse(op, full, unix.EINVAL, "a null port is in a region that exists: give its memory id")
+		}
+		return nil
 	case req.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0:
 		return refuse(op, full, unix.EINVAL, "monitors are not served by this version of netmapd")
 	case full == "":

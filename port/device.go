@@ -124,7 +124,7 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	d.plain, p.be = plain{g, p}, d
 	d.host.drop = s.DropUnbound
 	d.host.d, d.host.name, d.bufSize = d, s.Host, int(region.Geometry().Buf.Size)
-	g.ports[p.name] = p
+	g.ports[p.key()] = p
 	return p, nil
 }
 
@@ -359,7 +359,7 @@ func (d *device) park(ctx context.Context) error {
 	if d.unit == nil {
 		return nil
 	}
-	if err := d.p.lc.Remove(ctx, d.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+	if err := removeUnit(ctx, d.p.lc, d.unit); err != nil {
 		return err
 	}
 	if d.ifname == "" {

@@ -47,3 +47,12 @@ func errnoOf(err error) unix.Errno {
 	}
 	return unix.EIO
 }
+
+// noRoom is the error of a port that could not be made: ENOMEM, unless it was
+// refused.
+func noRoom(op, port string, err error) error {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return refuseFor(op, port, err)
+	}
+	return refuse(op, port, unix.ENOMEM, "%v", err)
+}

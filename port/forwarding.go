@@ -178,7 +178,7 @@ func (g *Registry) obstacle(ctx context.Context, to *vale.Port) (why string, err
 	if p == nil || p.be == nil {
 		return "", nil
 	}
-	if _, device := p.be.(attachable); device || len(p.rx) == 0 {
+	if _, dev := p.be.(*device); dev || len(p.rx) == 0 {
 		return "", nil // what the device has room for, only it knows
 	}
 	k := p.rx[0]

@@ -23,6 +23,15 @@ const (
 	KindDevice    Kind = "device"    // any other DPDK device: null, ring, tap, a NIC (NC E.1)
 	KindPipe      Kind = "pipe"      // one end of a pipe (NC E.7)
 	KindImplicit  Kind = "implicit"  // what pipes hang on whose parent does not exist (NC E.6)
+
+	// KindPersistent is a VALE port that stays when nobody has it open, and that
+	// is put on switches and taken off (NC E.6).
+	KindPersistent Kind = "persistent"
+	// KindPatch is the second attachment of a persistent port, which ties two
+	// switches together (NC B.7).
+	KindPatch Kind = "patch"
+	// KindNull is a port that moves nothing and only holds memory (NC E.9).
+	KindNull Kind = "null"
 )
 
 // Driver names how a kernel interface is reached.
@@ -39,7 +48,7 @@ const (
 // Spec asks for a configured (not client-created) port.
 type Spec struct {
 	Name    string // netmap name: what clients open as netmap:NAME
-	Kind    Kind   // KindInterface or KindDevice; VALE ports appear when opened
+	Kind    Kind   // KindInterface, KindDevice or KindPersistent; the others appear when opened
 	Ifname  string // KindInterface: kernel interface; empty means Name
 	Driver  Driver // KindInterface
 	Devargs string // KindDevice: a DPDK vdev string ("net_null0,size=60")

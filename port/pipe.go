@@ -93,7 +93,7 @@ func (g *Registry) pipeParent(ctx context.Context, who Caller, core name.Core, r
 	}
 	switch {
 	case core.Kind == name.SwitchPort:
-		return g.createVALE(ctx, who, core, req)
+		return g.openVALE(ctx, who, core, req)
 	case core.Kind == name.Pipe:
 		return g.openPipe(ctx, who, core, req)
 	case interfaceExists(core.Name):

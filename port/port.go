@@ -19,6 +19,7 @@ type port struct {
 	name      string
 	kind      Kind
 	ephemeral bool
+	unnamed   bool // not to be found by its name
 	used      bool // by a client or a switch, at some time
 	created   time.Time
 	spec      *Spec // what an operator asked for; nil for others
@@ -29,13 +30,15 @@ type port struct {
 	firstSync int
 	tx, rx    []*kring // HW rings, then host rings
 
-	lc    *lcore.Lcore
-	descs map[*Desc]struct{}
-	sw    *valeSwitch // attached to
-	vp    *vale.Port
-	pipes map[string]*pipe // that hang on it, by id
-	past  vale.Counters    // from switches it was on before
-	books vale.Counters    // of frames that no switch counts; the lcore's
+	lc      *lcore.Lcore
+	descs   map[*Desc]struct{}
+	sw      *valeSwitch // attached to
+	vp      *vale.Port
+	polling *abi.ValePolling // set by VALE_POLLING_ENABLE
+	pipes   map[string]*pipe // that hang on it, by id
+
+	past  vale.Counters // from switches it was on before
+	books vale.Counters // of frames that no switch counts; the lcore's
 	be    backend
 }
 
@@ -71,6 +74,15 @@ func (g *Registry) newPort(full string, kind Kind, region *shm.Region, s shape) 
 		return nil, fmt.Errorf("make the rings of %s: %w", full, err)
 	}
 	return p, nil
+}
+
+// key is what the registry knows the port by: its name, unless several ports can
+// have the same.
+func (p *port) key() string {
+	if p.unnamed {
+		return fmt.Sprintf("\x00%d", p.id) // no name holds a zero
+	}
+	return p.name
 }
 
 // makeRings makes all rings of a port, RX rings first, as the reference does (NC
@@ -162,7 +174,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	st := g.portStats(p)
 	st.Device = p.be.counters()
 	st.Gone = true
-	delete(g.ports, p.name)
+	delete(g.ports, p.key())
 	if p.used || !p.ephemeral { // not what was made to answer a question
 		g.departed.add(st)
 	}
@@ -206,20 +218,23 @@ func (p *port) refreshWaiters() {
 // Nobody delivers to the ring any more.
 func (p *port) bookUnread(ctx context.Context, k *kring) error {
 	var frames, bytes uint64
+	var books vale.Counters
 	err := p.lc.Do(ctx, func() {
-		if frames, bytes = k.Unread(); frames == 0 || p.vp != nil {
-			return
-		}
-		b := &p.books
-		frames = min(frames, b.Rx.Frames)
-		b.Rx.Frames -= frames
-		b.Rx.Bytes -= min(bytes, b.Rx.Bytes)
-		b.Drops[vale.Unread] += frames
+		frames, bytes = k.Unread()
+		books = p.books
 	})
-	if err != nil || frames == 0 || p.vp == nil {
+	if err != nil || frames == 0 {
 		return err
 	}
-	books := p.vp.Settled()
+	if p.vp == nil {
+		// Unsigned arithmetic: the sum with what the lcore counted is right.
+		frames = min(frames, books.Rx.Frames+p.past.Rx.Frames)
+		p.past.Rx.Frames -= frames
+		p.past.Rx.Bytes -= min(bytes, books.Rx.Bytes+p.past.Rx.Bytes)
+		p.past.Drops[vale.Unread] += frames
+		return nil
+	}
+	books = p.vp.Settled()
 	for l, pl := range p.sw.pollers { // each counts on its own
 		if err := l.Do(ctx, func() { pl.Share(p.vp, &books) }); err != nil {
 			return err
@@ -249,14 +264,15 @@ func (p *port) unpoll(poller *vale.Poller, gone *kring) {
 	}
 }
 
-// leavePoller takes all sources of the port off the poller of its switch.
+// leavePoller takes all sources of the port off the pollers of its switch.
 func (p *port) leavePoller(ctx context.Context) error {
-	pl := p.sw.pollers[p.lc]
-	if pl == nil {
-		return nil
-	}
-	if err := p.lc.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
-		return fmt.Errorf("detach %s from %s: %w", p.name, p.sw.name, err)
+	for l, pl := range p.sw.pollers {
+		if !p.polledBy(l) {
+			continue
+		}
+		if err := l.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
+			return fmt.Errorf("detach %s from %s: %w", p.name, p.sw.name, err)
+		}
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (g *Registry) Close(ctx context.Context) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	for _, p := range g.sorted() {
+	for _, p := range slices.Backward(g.sorted()) { // what was built on others goes before them
 		if p.sw != nil {
 			if err := g.detach(ctx, p); err != nil {
 				g.log.Error("close", "err", err)
@@ -137,6 +137,9 @@ func (g *Registry) pick() *lcore.Lcore {
 
 // find resolves a name as REGISTER does, creating what may be created.
 func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.Register) (*port, error) {
+	if req.Mode == abi.ModeNull {
+		return g.createNull(full, req)
+	}
 	core, err := name.ParseCore(full)
 	if err != nil {
 		return nil, refuseFor("register", full, err)
@@ -151,7 +154,7 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 		return p, nil
 	}
 	if core.Kind == name.SwitchPort {
-		return g.createVALE(ctx, who, core, req)
+		return g.openVALE(ctx, who, core, req)
 	}
 	return g.openInterface(ctx, full)
 }
@@ -239,8 +242,12 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 		p, err = g.createInterface(ctx, s)
 	case KindDevice:
 		p, err = g.createDevice(ctx, s)
+	case KindPersistent:
+		p, err = g.createPersistent(Caller{}, s.Name, &abi.Register{
+			TxRings: clamp16(s.Rings), RxRings: clamp16(s.Rings), TxSlots: uint32(clamp16(s.Slots)), RxSlots: uint32(clamp16(s.Slots)),
+		})
 	default:
-		err = refuse("create port", s.Name, unix.EINVAL, "kind %q cannot be created; use interface or device", s.Kind)
+		err = refuse("create port", s.Name, unix.EINVAL, "kind %q cannot be created; use interface, device or persistent", s.Kind)
 	}
 	if err != nil {
 		return Info{}, err
@@ -259,15 +266,8 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 		return refuse("delete port", full, unix.ENXIO, "no port has this name")
 	case p.kind == KindVALE:
 		return refuse("delete port", full, unix.EINVAL, "ports of a switch go when their last client closes them")
-	case len(p.descs) > 0:
-		return refuse("delete port", full, unix.EBUSY, "%d clients have it open, the first is pid %d", len(p.descs), p.anyUser())
-	case len(p.pipes) > 0:
-		return refuse("delete port", full, unix.EBUSY, "%d pipes hang on it", len(p.pipes))
-	case p.sw != nil:
-		return refuse("delete port", full, unix.EBUSY, "it is attached to switch %s; detach it first", p.sw.name)
 	}
-	g.destroy(ctx, p)
-	return nil
+	return g.deleteIdle(ctx, p)
 }
 
 // wantTending asks for Tend from an lcore, which must not wait.

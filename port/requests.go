@@ -49,9 +49,8 @@ func (g *Registry) lookup(full string) *port {
 	if p := g.ports[full]; p != nil {
 		return p
 	}
-	swName, ifname, ok := strings.Cut(full, ":")
-	if p := g.ports[ifname]; ok && p != nil && p.sw != nil && p.sw.name == swName {
-		return p
+	if swName, portName, ok := strings.Cut(full, ":"); ok {
+		return g.attached(swName, portName)
 	}
 	return nil
 }
@@ -199,8 +198,12 @@ func (g *Registry) attachable(op, full, ifname string, req *abi.Register) error 
 		return refuse(op, full, unix.EBUSY, "a port of this name is on the switch")
 	case p == nil && !interfaceExists(ifname):
 		return refuse(op, full, unix.EINVAL, "there is no interface %s", ifname)
-	case p != nil && (p.sw != nil || len(p.descs) > 0):
-		return refuse(op, full, unix.EBUSY, "%s is open, or attached elsewhere", ifname)
+	case p != nil && len(p.descs) > 0:
+		return refuse(op, full, unix.EBUSY, "pid %d has %s open", p.anyUser(), ifname)
+	case p != nil && p.kind == KindPersistent:
+		return nil // mode and ring are not looked at, and two switches may have it
+	case p != nil && p.sw != nil:
+		return refuse(op, full, unix.EBUSY, "%s is attached to switch %s", ifname, p.sw.name)
 	case req.RingID != 0 || req.Mode != abi.ModeAllNIC && req.Mode != abi.ModeNICSW:
 		return refuse(op, full, unix.EINVAL, "an interface is attached whole: mode all-NIC or NIC-and-host, ring 0")
 	case req.Mode == abi.ModeNICSW:
@@ -217,12 +220,8 @@ func (g *Registry) ValeDetach(ctx context.Context, full string) (uint32, error) 
 		return 0, err
 	}
 	g.mu.Lock()
-	if p := g.ports[full]; p != nil {
-		g.mu.Unlock()
-		return 0, refuse(op, full, unix.EBUSY, "it goes when the client that opened it closes it")
-	}
 	var index uint32
-	if p := g.ports[ifname]; p != nil && p.vp != nil {
+	if p := g.attached(swName, ifname); p != nil {
 		index = uint32(p.vp.Index())
 	}
 	g.mu.Unlock()

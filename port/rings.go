@@ -59,6 +59,8 @@ func (s *shape) choose(full string, req *abi.Register) (sel selection, err error
 		return nil
 	}
 	switch req.Mode {
+	case abi.ModeNull:
+		sel = selection{0, tx, 0, rx}
 	case abi.ModeAllNIC:
 		sel = selection{0, s.hwTx, 0, s.hwRx}
 	case abi.ModeSW:
@@ -138,7 +140,7 @@ func (d *Desc) describe() wire.Bind {
 
 var modeNames = map[uint32]string{
 	abi.ModeAllNIC: "all-nic", abi.ModeOneNIC: "one-nic",
-	abi.ModeSW: "sw", abi.ModeNICSW: "nic-sw", abi.ModeOneSW: "one-sw",
+	abi.ModeSW: "sw", abi.ModeNICSW: "nic-sw", abi.ModeOneSW: "one-sw", abi.ModeNull: "null",
 }
 
 func (d *Desc) user() User {

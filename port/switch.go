@@ -73,8 +73,8 @@ func (g *Registry) poller(ctx context.Context, s *valeSwitch, l *lcore.Lcore) (*
 	}
 	s.pollers[l] = pl
 	for _, p := range g.ports {
-		if p.sw == s && p.lc == l {
-			if err := p.pollSources(ctx, pl); err != nil {
+		if p.sw == s {
+			if err := p.pollSources(ctx, l, pl); err != nil {
 				return nil, err
 			}
 		}
@@ -91,16 +91,22 @@ func pollerFailure(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) (error,
 }
 
 // pollSources makes a switch take frames from what an attached port has beside
-// the rings of clients.
-func (p *port) pollSources(ctx context.Context, pl *vale.Poller) error {
+// the rings of clients, as far as that is the lcore's.
+func (p *port) pollSources(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) error {
 	at, ok := p.be.(attachable)
-	if !ok {
+	if !ok || !p.polledBy(l) {
 		return nil
 	}
 	sources := at.sources()
-	return p.lc.Do(ctx, func() {
+	if len(sources) == 0 {
+		return nil
+	}
+	return l.Do(ctx, func() {
+		pl.Remove(p.vp) // it may be there: pollers that are made new ask for it too
 		for i, src := range sources {
-			pl.Add(p.vp, i, src)
+			if p.queueLcore(i) == l {
+				pl.Add(p.vp, i, src)
+			}
 		}
 	})
 }
@@ -226,10 +232,17 @@ func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchP
 		p.ephemeral = true
 	case p.kind == KindVALE:
 		return SwitchPort{}, refuse(op, portName, unix.EINVAL, "it was born on switch %s and stays there", p.sw.name)
-	case p.sw != nil:
-		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "it is attached to switch %s", p.sw.name)
 	case len(p.descs) > 0:
 		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "pid %d has it open", p.anyUser())
+	case p.sw != nil:
+		if inner, ok := p.be.(*persistent); ok {
+			out, err := g.attachPatch(ctx, s, inner)
+			if err != nil {
+				return SwitchPort{}, err
+			}
+			return SwitchPort{Index: out.vp.Index(), Name: out.name}, nil
+		}
+		return SwitchPort{}, refuse(op, portName, unix.EBUSY, "it is attached to switch %s", p.sw.name)
 	}
 	at, ok := p.be.(attachable)
 	if !ok {
@@ -257,7 +270,7 @@ func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attach
 		at.unplug()
 		return err
 	}
-	if err := p.pollSources(ctx, pl); err != nil {
+	if err := p.pollSources(ctx, p.lc, pl); err != nil {
 		if derr := g.detach(ctx, p); derr != nil {
 			g.log.Error("undo an attachment", "err", derr)
 		}
@@ -272,17 +285,32 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 	const op = "detach"
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.ports[portName]
+	p := g.attached(swName, portName)
 	switch {
-	case p == nil || p.sw == nil || p.sw.name != swName:
+	case p == nil:
 		return refuse(op, portName, unix.ENXIO, "no port of this name is on switch %s", swName)
 	case p.kind == KindVALE:
 		return refuse(op, portName, unix.EBUSY, "it goes when the client that opened it closes it")
+	case p.polling != nil:
+		return refuse(op, portName, unix.EBUSY, "it is in polling mode; end that first")
+	}
+	if v, ok := p.be.(*persistent); ok && v.patch != nil {
+		return refuse(op, portName, unix.EBUSY, "it was attached to switch %s afterwards; detach it there first", v.patch.p.sw.name)
 	}
 	if err := g.detach(ctx, p); err != nil {
 		return err
 	}
 	g.vanish(ctx, p)
+	return nil
+}
+
+// attached is the port that a switch lists as SWITCH:PORT; nil if none.
+func (g *Registry) attached(swName, portName string) *port {
+	for _, full := range []string{swName + ":" + portName, portName} {
+		if p := g.ports[full]; p != nil && p.sw != nil && p.sw.name == swName {
+			return p
+		}
+	}
 	return nil
 }
 

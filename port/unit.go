@@ -85,13 +85,18 @@ func (u *deviceUnit) Fail(error) {
 // drain sends what is published, as far as the device takes it.
 func (u *deviceUnit) drain() {
 	for i := range u.queues {
-		q := &u.queues[i]
-		for moved := 0; moved < abi.ValeMaxSlots; {
-			n := q.transmit.Turn(burst)
-			if n == 0 {
-				break
-			}
-			moved += n
+		drainLink(u.queues[i].transmit)
+	}
+}
+
+// drainLink moves what the source of a link has; no more than a ring of a client
+// that goes on sending.
+func drainLink(l *vale.Link) {
+	for moved := 0; moved < abi.ValeMaxSlots; {
+		n := l.Turn(burst)
+		if n == 0 {
+			return
 		}
+		moved += n
 	}
 }

@@ -18,38 +18,23 @@ type valePort struct {
 	vnetHeader
 }
 
-// createVALE makes the ephemeral port that a client opens as valeX:name, and
-// its switch if there is none (NC E.4).
-func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, req *abi.Register) (*port, error) {
+// openVALE finds the attached port that a client opens as valeX:name, or makes
+// an ephemeral one, and its switch if there is none (NC E.4).
+func (g *Registry) openVALE(ctx context.Context, who Caller, core name.Core, req *abi.Register) (*port, error) {
 	const op = "register"
 	if p := g.ports[core.Port]; p != nil && p.sw != nil && p.sw.name == core.Switch {
+		if p.kind == KindPersistent {
+			return p, nil // both names are good (NC E.6)
+		}
 		return nil, refuse(op, core.Name, unix.EBUSY, "the interface %s is attached to %s and the switch uses its rings", core.Port, core.Switch)
 	}
 	if g.ports[core.Port] != nil || interfaceExists(core.Port) {
 		return nil, refuse(op, core.Name, unix.EINVAL,
 			"%q is an interface that is not attached to %s; attach it with nmctl switch attach, or choose another port name", core.Port, core.Switch)
 	}
-	s := shape{
-		hwTx: wish(req.TxRings, abi.ValeMaxRings, 1), hwRx: wish(req.RxRings, abi.ValeMaxRings, 1),
-		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
-		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
-	}
-	region, err := g.regionFor(who, op, core.Name, req.MemID)
+	p, err := g.newVALEPort(who, core.Name, KindVALE, req)
 	if err != nil {
-		return nil, err
-	}
-	if region == nil {
-		region, err = g.privateRegion(who, core.Name, shm.PortShape{
-			TxRings: uint32(s.hwTx), RxRings: uint32(s.hwRx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
-			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
-		})
-	}
-	if err != nil {
-		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
-	}
-	p, err := g.newPort(core.Name, KindVALE, region, s)
-	if err != nil {
-		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
+		return nil, noRoom(op, core.Name, err)
 	}
 	p.be, p.ephemeral = &valePort{plain: plain{g, p}}, true
 	sw := g.switches[core.Switch]
@@ -60,8 +45,29 @@ func (g *Registry) createVALE(ctx context.Context, who Caller, core name.Core, r
 		p.free(g)
 		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
 	}
-	g.ports[p.name] = p
+	g.ports[p.key()] = p
 	return p, nil
+}
+
+// newVALEPort makes the rings of a VALE port, in a region of its own unless one
+// is named.
+func (g *Registry) newVALEPort(who Caller, full string, kind Kind, req *abi.Register) (*port, error) {
+	s := shape{
+		hwTx: wish(req.TxRings, abi.ValeMaxRings, 1), hwRx: wish(req.RxRings, abi.ValeMaxRings, 1),
+		txSlots: uint32(wish(req.TxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
+		rxSlots: uint32(wish(req.RxSlots, abi.ValeMaxSlots, abi.DefaultSlots)),
+	}
+	region, err := g.regionFor(who, "create port", full, req.MemID)
+	if err == nil && region == nil {
+		region, err = g.privateRegion(who, full, shm.PortShape{
+			TxRings: uint32(s.hwTx), RxRings: uint32(s.hwRx), TxSlots: s.txSlots, RxSlots: s.rxSlots,
+			ExtraBufs: min(req.ExtraBufs, abi.ExtraBufsMax), Pipes: shm.ValePipes,
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.newPort(full, kind, region, s)
 }
 
 // wish limits a requested count; 0 means the default.
@@ -135,3 +141,6 @@ func (v *valePort) leave(ctx context.Context) bool {
 	_ = v.g.leaveSwitch(ctx, v.p) // destroy asks again whether the memory may go
 	return true
 }
+
+// clamp16 makes a count one of the control interface.
+func clamp16(n int) uint16 { return uint16(min(max(n, 0), 1<<16-1)) }

@@ -121,6 +121,17 @@ func (r *Ring) Stop() {
 	r.Wake()
 }
 
+// Hold makes a TX ring one from which nothing is ever taken, and whose users do
+// not wait for that (NC E.9). Reset undoes it.
+func (r *Ring) Hold() { r.blk.SetState(abi.RingHolding) }
+
+// Refuse makes every sync of the ring fail from now on (NC E.8), and wakes the
+// clients that wait for it. Reset undoes it.
+func (r *Ring) Refuse() {
+	r.blk.SetState(abi.RingRefused)
+	r.Wake()
+}
+
 // dist is how far b lies ahead of a.
 func (r *Ring) dist(a, b uint32) uint32 {
 	if b >= a {

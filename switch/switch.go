@@ -138,6 +138,19 @@ func (s *Switch) Attach(name string, sinks []Sink) (*Port, error) {
 	return p, nil
 }
 
+// SetSinks gives a port other sinks. The old ones may be called until each lcore
+// of the switch has passed a poll boundary.
+func (s *Switch) SetSinks(p *Port, sinks []Sink) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.has(p) {
+		return fmt.Errorf("change the sinks of %q on switch %q: %w", p.name, s.name, ErrNoPort)
+	}
+	p.sinks = slices.Clone(sinks)
+	s.publish()
+	return nil
+}
+
 // Detach removes a port, and the addresses learned there unless the switch is a
 // compatible one. The port's sources must have been removed from their pollers
 // before. Its sinks may be called until each lcore of the switch has passed a

@@ -90,7 +90,14 @@ struct nmd_sync_block {
 enum { NMD_DIR_RX = 0, NMD_DIR_TX = 1 };
 
 /* States of a ring. */
-enum { NMD_STOPPED = 0, NMD_RUNNING = 1, NMD_FROZEN = 2, NMD_DIRECT = 5 };
+enum {
+	NMD_STOPPED = 0,
+	NMD_RUNNING = 1,
+	NMD_FROZEN = 2,
+	NMD_HOLDING = 3,
+	NMD_REFUSED = 4,
+	NMD_DIRECT = 5,
+};
 
 enum {
 	NMD_MIN_BUF = 2, /* buffers 0 and 1 are never handed out */

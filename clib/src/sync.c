@@ -236,9 +236,12 @@ unsigned nmd_sync(struct nmd_ring *r)
 	unsigned out = 0;
 
 	/* 1. A ring that was stopped stays stopped (NC D.1). */
+	/* Neither does one move that is not for moving (NC E.8). */
 	uint32_t state = LOAD(b->state);
 	if (state == NMD_STOPPED)
 		return NMD_GONE;
+	if (state == NMD_REFUSED)
+		return NMD_BAD;
 
 	/* 2. One sync at a time; the second one is left out silently (NC D.1). */
 	if (!enter(b, r->session))

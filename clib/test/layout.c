@@ -151,6 +151,8 @@ int main(void)
 	CONST(NMD_STOPPED, "RingStopped");
 	CONST(NMD_RUNNING, "RingRunning");
 	CONST(NMD_FROZEN, "RingFrozen");
+	CONST(NMD_HOLDING, "RingHolding");
+	CONST(NMD_REFUSED, "RingRefused");
 	CONST(NMD_DIRECT, "RingDirect");
 	CONST(NMD_MIN_BUF, "MinBufIndex");
 	for (unsigned type = 0; type <= NMD_REQ_TYPES; type++)

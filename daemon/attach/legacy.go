@@ -118,8 +118,17 @@ func (c *conn) legacyRequest(ctx context.Context, ioctl uint32, nr *abi.Legacy) 
 		return err
 	case abi.CmdPtCreate, abi.CmdPtDelete:
 		return fmt.Errorf("passthrough is not served: %w", unix.ENOMEM)
-	case abi.CmdNewif, abi.CmdDelif, abi.CmdPollOn, abi.CmdPollOff:
-		return fmt.Errorf("command %d is not served by this version of netmapd: %w", nr.Cmd, unix.EOPNOTSUPP)
+	case abi.CmdNewif:
+		b := abi.ValeNewif{TxSlots: nr.TxSlots, RxSlots: nr.RxSlots, TxRings: nr.TxRings, RxRings: nr.RxRings, MemID: nr.Arg2}
+		err := reg.NewIf(c.who, full, &b)
+		nr.TxSlots, nr.RxSlots, nr.TxRings, nr.RxRings, nr.Arg2 = b.TxSlots, b.RxSlots, b.TxRings, b.RxRings, b.MemID
+		return err
+	case abi.CmdDelif:
+		return reg.DelIf(ctx, full)
+	case abi.CmdPollOn:
+		return reg.PollingOn(ctx, full, nr.Polling())
+	case abi.CmdPollOff:
+		return reg.PollingOff(ctx, full)
 	}
 	return fmt.Errorf("no command %d: %w", nr.Cmd, unix.EINVAL)
 }

@@ -45,6 +45,14 @@ func (c *conn) request(ctx context.Context, q *wire.Control, body []byte) (_ []b
 			copy(q.Name[:len(q.Name)-1], name)
 			return nil
 		})
+	case abi.ReqValeNewif:
+		return with(body, func(b *abi.ValeNewif) error { return reg.NewIf(c.who, full, b) })
+	case abi.ReqValeDelif:
+		return nil, reg.DelIf(ctx, full)
+	case abi.ReqValePollingEnable:
+		return with(body, func(b *abi.ValePolling) error { return reg.PollingOn(ctx, full, b) })
+	case abi.ReqValePollingDisable:
+		return body, reg.PollingOff(ctx, full)
 	case abi.ReqPortHdrGet:
 		return with(body, func(b *abi.PortHdr) (err error) {
 			b.HdrLen, err = reg.HeaderLen(full)

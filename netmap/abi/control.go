@@ -179,6 +179,30 @@ type ValeList struct {
 	PortIdx   uint32
 }
 
+// ValeNewif is the body of VALE_NEWIF: wishes, and what became of them.
+type ValeNewif struct {
+	TxSlots uint32
+	RxSlots uint32
+	TxRings uint16
+	RxRings uint16
+	MemID   uint16
+	_       uint16
+}
+
+// ValePolling is the body of VALE_POLLING_ENABLE and VALE_POLLING_DISABLE.
+type ValePolling struct {
+	Mode     uint32 // PollingSingleCPU, PollingMultiCPU
+	FirstCPU uint32
+	CPUs     uint32
+	_        uint32
+}
+
+// Modes of ValePolling.
+const (
+	PollingSingleCPU = 1 // one CPU polls all rings
+	PollingMultiCPU  = 2 // ring k is polled by CPU k
+)
+
 // PortHdr is the body of PORT_HDR_SET and PORT_HDR_GET.
 type PortHdr struct {
 	HdrLen uint32

@@ -91,3 +91,16 @@ func (q *Legacy) TakeRegister(r *Register) {
 	q.TxSlots, q.RxSlots, q.TxRings, q.RxRings = r.TxSlots, r.RxSlots, r.TxRings, r.RxRings
 	q.Arg2, q.Arg3 = r.MemID, r.ExtraBufs
 }
+
+// Polling translates the arguments of CmdPollOn (NC B.2). Other modes than two
+// become one that is none.
+func (q *Legacy) Polling() *ValePolling {
+	p := &ValePolling{FirstCPU: uint32(q.RingID & LegacyRingMask), CPUs: uint32(q.Arg1)}
+	switch q.Flags & LegacyModeMask {
+	case ModeAllNIC:
+		p.Mode = PollingSingleCPU
+	case ModeOneNIC:
+		p.Mode = PollingMultiCPU
+	}
+	return p
+}

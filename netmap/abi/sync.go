@@ -63,11 +63,14 @@ const SyncBlockSize = 256
 // RingState says what a client may expect from a ring.
 type RingState uint32
 
-// The states of a ring. RingStopped is for good.
+// The states of a ring. RingRunning and RingFrozen come and go; RingStopped is for
+// good, and RingHolding and RingRefused stay until the last user closes the ring.
 const (
 	RingStopped RingState = 0 // never started, or gone with its port: EIO, POLLERR
 	RingRunning RingState = 1
 	RingFrozen  RingState = 2 // the last head was illegal: POLLERR until a legal one comes
+	RingHolding RingState = 3 // a null port's (NC E.9): syncs succeed, nothing ever moves
+	RingRefused RingState = 4 // its syncs fail, without effect: POLLERR, no error from ioctls (NC E.8)
 	// RingDirect is a ring of a pipe whose two ends move the slots themselves, in
 	// their syncs: each plays the daemon for the ring at the other end, and the
 	// daemon's line of a block is written by that end. Between

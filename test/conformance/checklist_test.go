@@ -52,17 +52,14 @@ func waits(id, text, capability string) check {
 
 // What checks wait for.
 const (
-	hostRings  = "NICs and host rings"
-	queues     = "NICs with several queues"
-	pipes      = "pipes"
-	monitors   = "monitors"
-	nullPorts  = "null ports"
-	persistent = "persistent VALE ports"
-	polling    = "polling mode of attached NICs"
-	extmem     = "external memory"
-	offsets    = "packet offsets"
-	csb        = "CSB mode and the sync loop"
-	byHand     = "a run by hand: the tools are no part of the repository"
+	hostRings = "NICs and host rings"
+	queues    = "NICs with several queues"
+	pipes     = "pipes"
+	monitors  = "monitors"
+	extmem    = "external memory"
+	offsets   = "packet offsets"
+	csb       = "CSB mode and the sync loop"
+	byHand    = "a run by hand: the tools are no part of the repository"
 )
 
 // A section is one part of the checklist.

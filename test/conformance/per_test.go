@@ -11,23 +11,23 @@ import (
 )
 
 var perChecks = []check{
-	waits("PER-01", "a persistent port is made, attached, detached, deleted", persistent),
-	waits("PER-02", "made twice: EEXIST", persistent),
-	waits("PER-03", "deleted while attached: EBUSY", persistent),
-	waits("PER-04", "attached twice to a switch: EBUSY; to another one: success", persistent),
-	waits("PER-05", "the first of two attachments is detached: EBUSY", persistent),
-	waits("PER-06", "made with a switch's name, a long name, an unknown memory id: EINVAL", persistent),
-	waits("PER-07", "a NIC deleted: EINVAL; nothing: ENXIO; an implicit parent: EINVAL", persistent),
+	tests("PER-01", "a persistent port is made, attached, detached, deleted", both, per01),
+	tests("PER-02", "made twice: EEXIST", both, per02),
+	tests("PER-03", "deleted while attached: EBUSY", both, per03),
+	tests("PER-04", "attached twice to a switch: EBUSY; to another one: success", both, per04),
+	tests("PER-05", "the first of two attachments is detached: EBUSY", both, per05),
+	tests("PER-06", "made with a switch's name, a long name, an unknown memory id: EINVAL", both, per06),
+	tests("PER-07", "a NIC deleted: EINVAL; nothing: ENXIO; an implicit parent: EINVAL", both, per07),
 	tests("PER-08", "an unknown interface attached: EINVAL; one that is open: EBUSY", both, per08),
 	waits("PER-09", "a NIC attached: one port; with its host rings: two", hostRings),
 	tests("PER-10", "attached with host rings only or with ring 1: EINVAL", both, per10),
 	tests("PER-11", "vale0:nic opened while attached: EBUSY; while not: EINVAL", both, per11),
 	tests("PER-12", "detached what is not there: ENXIO; an ephemeral port: EBUSY", both, per12),
-	waits("PER-13", "three attached persistent ports switch as VALE ports do", persistent),
-	waits("PER-14", "a persistent port opened exclusively by its switch's name: a second open fails", persistent),
-	waits("PER-15", "the region of a persistent port outlives its last close", persistent),
-	waits("PER-16", "polling of an attached NIC switched on and off", polling),
-	waits("PER-17", "polling of a VALE port: EOPNOTSUPP; with no CPU: EINVAL", polling),
+	tests("PER-13", "three attached persistent ports switch as VALE ports do", both, per13),
+	tests("PER-14", "a persistent port opened exclusively by its switch's name: a second open fails", both, per14),
+	tests("PER-15", "the region of a persistent port outlives its last close", both, per15),
+	tests("PER-16", "polling of an attached NIC switched on and off", both, per16),
+	tests("PER-17", "polling of a VALE port: EOPNOTSUPP; with no CPU: EINVAL", both, per17),
 }
 
 var nicChecks = []check{

@@ -58,13 +58,6 @@ var monChecks = []check{
 	waits("MON-13", "after a zero-copy capture the port's slots say BUF_CHANGED and are valid", monitors),
 }
 
-var nulChecks = []check{
-	waits("NUL-01", "null port in region 1 with 10+5 rings of 256 and 100 slots: as asked for", nullPorts),
-	waits("NUL-02", "null port with no rings: success", nullPorts),
-	waits("NUL-03", "null port without memory id: EINVAL", nullPorts),
-	waits("NUL-04", "TX sync of a null port: success, the slots never come back", nullPorts),
-}
-
 var csbChecks = []check{
 	waits("CSB-01", "CSB without EXCLUSIVE: EINVAL", csb),
 	waits("CSB-02", "CSB at addresses misaligned or wild: an error, and the descriptor is as before", csb),
