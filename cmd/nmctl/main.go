@@ -1,6 +1,6 @@
 // Command nmctl controls netmapd and talks to it as netmap programs do.
 //
-// The nouns (port, switch, stats, system) are clients of the gRPC API, each in
+// Most nouns (port, switch, stats, system) are clients of the gRPC API, each in
 // its own file: an options struct with the flags, and a run function that gets
 // the API's client and the printer. Exit status: 0 done, 1 failed, 2 wrong usage.
 package main
@@ -41,6 +41,8 @@ func commands(c *cli) []*cobra.Command {
 		newTraceCommand(c),
 		newStatsCommand(c),
 		newSystemCommand(c),
+		newNICCommand(c),
+		newDoctorCommand(c),
 		newPktGenCommand(c),
 		newBridgeCommand(c),
 		newRunCommand(c),

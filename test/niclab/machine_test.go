@@ -36,7 +36,6 @@ type nic struct {
 	driver string // of DPDK
 	pci    string
 	mac    string
-	queues int // that can send
 	cable  *cable
 }
 
