@@ -32,8 +32,9 @@ type Desc struct {
 	rxRings  []*RxRing
 	tx, rx   []*Ring // the same, for what treats both alike
 	noTxPoll bool
-	pipe     bool // an end of a pipe, and what
-	pipeWake int  // wakes the other end
+	pipe     bool         // an end of a pipe, and what
+	pipeWake int          // wakes the other end
+	spin     atomic.Int64 // how long to look at the pipe before sleeping
 	closed   atomic.Bool
 
 	kicks, waits, wakeups atomic.Uint64

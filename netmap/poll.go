@@ -44,6 +44,9 @@ func (d *Desc) Poll(ctx context.Context, events Events) (Events, error) {
 	if re, done := p.pass(); done {
 		return re, d.pollError(re, p.out)
 	}
+	if re, done := p.spin(); done {
+		return re, d.pollError(re, p.out)
+	}
 	deadline, _ := ctx.Deadline()
 	re, err := p.block(ctx, deadline)
 	if errors.Is(err, errTimeout) {
@@ -57,6 +60,9 @@ func (d *Desc) Poll(ctx context.Context, events Events) (Events, error) {
 func (d *Desc) PollTimeout(limit time.Duration, events Events) (Events, error) {
 	p := poll{d: d, want: events}
 	if re, done := p.pass(); done || limit == 0 {
+		return re, d.pollError(re, p.out)
+	}
+	if re, done := p.spin(); done {
 		return re, d.pollError(re, p.out)
 	}
 	var deadline time.Time
@@ -169,7 +175,11 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 			}
 		}
 		d.waits.Add(1)
+		start := time.Now()
 		err := d.wake.wait(ctx, until, gen)
+		if d.pipe && time.Since(start) < 3*spinMost { // to sleep and be woken takes some time by itself
+			d.spinMore()
+		}
 		switch {
 		case err == nil, errors.Is(err, errHangup): // the next pass says what it means
 		case errors.Is(err, errTimeout) && until != deadline:

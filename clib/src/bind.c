@@ -171,7 +171,8 @@ static int view_peer(struct nmd_desc *d, struct nmd_ring *r)
  */
 static int watch_both(struct nmd_desc *d, struct nmd_answer *a)
 {
-	struct epoll_event sock = {.events = EPOLLIN}, pipe = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event sock = {.events = EPOLLIN};
+	struct epoll_event pipe = {.events = EPOLLIN | EPOLLET, .data.u64 = NMD_PIPE_SLEEP};
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
 	if (ep < 0)

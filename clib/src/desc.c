@@ -99,6 +99,7 @@ static struct nmd_desc *make(const struct stat *st, const char *path)
 		atomic_store(&d->sock, -1);
 		atomic_store(&d->pipe_sleep, -1);
 		atomic_store(&d->pipe_wake, -1);
+		atomic_store(&d->spin, NMD_SPIN_MAX);
 		atomic_store(&d->waiters, 0);
 		d->next = descs;
 		descs = d;
@@ -290,8 +291,14 @@ void nmd_desc_drain(struct nmd_desc *d)
 	struct epoll_event ev[BOTH];
 	ssize_t n;
 
-	if (wake != atomic_load(&d->wake)) /* takes the edge that the other end of a pipe made */
-		REAL(epoll_wait)(atomic_load(&d->wake), ev, BOTH, 0);
+	if (wake != atomic_load(&d->wake)) {
+		/* Takes the edge that the other end of a pipe made. Is there more? */
+		int got = REAL(epoll_wait)(atomic_load(&d->wake), ev, BOTH, 0);
+		if (got == 1 && ev[0].data.u64 == NMD_PIPE_SLEEP) {
+			errno = err;
+			return;
+		}
+	}
 	do
 		n = recv(wake, b, sizeof b, MSG_DONTWAIT);
 	while (n > 0 || (n < 0 && errno == EINTR));

@@ -37,6 +37,7 @@ struct nmd_desc {
 	_Atomic int sock; /* on which the daemon says so, where wake is an epoll, else -1 */
 	_Atomic int pipe_sleep; /* the other end of a pipe says so here: in the epoll, too */
 	_Atomic int pipe_wake;	/* wakes the other end of a pipe */
+	_Atomic uint32_t spin;	/* how long to look at a pipe before sleeping, in nanoseconds */
 	_Atomic int waiters;
 	_Atomic time_t checked; /* when the daemon was last seen alive */
 	uint32_t ntx, nrx;
@@ -53,6 +54,9 @@ struct nmd_desc {
 	char path[NMD_PATH_MAX]; /* of the daemon */
 	struct nmd_desc *next;	 /* all of them, or the free ones; under nmd_lock */
 };
+
+/* What the epoll that is d->wake says of a pipe's eventfd, and the most of d->spin. */
+enum { NMD_PIPE_SLEEP = 1, NMD_SPIN_MAX = 20000 };
 
 /* nmd_descs counts those in the table: 0 lets whole families of calls pass untouched. */
 extern _Atomic int nmd_descs;

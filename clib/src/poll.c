@@ -203,10 +203,14 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		if (!it->mine)
 			cap = NMD_LOOK_AGAIN;
 	}
+	bool pipe = c->nitems == 1 && c->items[0].d && atomic_load(&c->items[0].d->pipe_wake) >= 0;
+	int64_t start = pipe ? nmd_now_ns() : 0;
 	int r = kernel_set(c, true);
 	if (r == 0)
 		r = REAL(ppoll)(c->copy, c->n, nmd_deadline_left(until, cap, &ts), mask);
 	int err = errno;
+	if (pipe)
+		nmd_pipe_slept(c->items[0].d, nmd_now_ns() - start);
 	for (size_t i = 0; i < c->nitems; i++) {
 		struct item *it = &c->items[i];
 		if (!it->d)
@@ -227,12 +231,20 @@ static void bind_all(struct call *c)
 			nmd_desc_bound(c->items[i].d, c->fds[c->items[i].at].fd);
 }
 
+/* spin, when it is one pipe that is waited for. */
+static bool spin(struct call *c)
+{
+	return c->nitems == 1 && c->items[0].d && nmd_pipe_spin(c->items[0].d, c->fds[c->items[0].at].events);
+}
+
 static int run(struct call *c, const struct nmd_deadline *until, const sigset_t *mask)
 {
 	bind_all(c);
 	clear(c);
 	int ready = look(c);
 	if (ready || until->kind == NMD_NOW)
+		return finish(c, ready, mask);
+	if (spin(c) && (ready = look(c)))
 		return finish(c, ready, mask);
 	for (;;) {
 		arm(c);

@@ -1,5 +1,6 @@
 #include "sync.h"
 
+#include <sched.h>
 #include <stddef.h>
 #include <sys/time.h>
 
@@ -193,6 +194,9 @@ static unsigned sync_direct(struct nmd_ring *r)
 		/* 4. Say so, slots first. */
 		atomic_thread_fence(memory_order_release);
 		STORE(p->core, pair(head, given));
+		uint32_t cpu = (uint32_t)sched_getcpu() + 1; /* no system call */
+		if (LOAD(p->lcore_cpu) != cpu)
+			STORE(p->lcore_cpu, cpu);
 		/* Either the other end sees it before it sleeps, or we see that it sleeps. */
 		atomic_thread_fence(memory_order_seq_cst);
 		if (end != n && LOAD(p->appl_need_kick)) {
@@ -333,6 +337,11 @@ bool nmd_news(const struct nmd_ring *r)
 {
 	/* On a direct pipe nobody else does anything for a sync. */
 	return !direct(r) && LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
+}
+
+bool nmd_pipe_news(const struct nmd_ring *r)
+{
+	return direct(r) && LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
 }
 
 bool nmd_ready(const struct nmd_ring *r)

@@ -14,7 +14,7 @@
  */
 enum { SPIN_NS = 20000, TAKEN_NS = 10000000, SPIN_LOOKS = 64 };
 
-static int64_t now_ns(void)
+int64_t nmd_now_ns(void)
 {
 	struct timespec ts;
 
@@ -82,7 +82,7 @@ static inline void relax(void)
 /* sleep_taken waits for one wake message, or until the deadline: false then. */
 static bool sleep_taken(struct nmd_desc *d, int64_t deadline)
 {
-	int64_t left = deadline - now_ns();
+	int64_t left = deadline - nmd_now_ns();
 	bool mine = nmd_wait_enter(d);
 
 	if (!mine && left > NMD_LOOK_AGAIN)
@@ -104,9 +104,9 @@ static void await_taken(struct nmd_desc *d)
 {
 	if (all_taken(d))
 		return;
-	int64_t start = now_ns();
+	int64_t start = nmd_now_ns();
 	if (may_spin(d)) {
-		while (now_ns() - start < SPIN_NS) {
+		while (nmd_now_ns() - start < SPIN_NS) {
 			for (int i = 0; i < SPIN_LOOKS; i++) {
 				if (all_taken(d))
 					return;
@@ -214,6 +214,58 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 		re |= tx_phase(d, 0, out);
 	after(d, *out);
 	return re;
+}
+
+static bool pipe_news(struct nmd_desc *d, short events)
+{
+	bool news = false;
+
+	if (events & WANT_TX)
+		for (uint32_t i = 0; i < d->ntx; i++)
+			news |= nmd_pipe_news(&d->tx[i]);
+	if (events & WANT_RX)
+		for (uint32_t i = 0; i < d->nrx; i++)
+			news |= nmd_pipe_news(&d->rx[i]);
+	return news;
+}
+
+static void spin_more(struct nmd_desc *d)
+{
+	uint32_t spin = atomic_load_explicit(&d->spin, memory_order_relaxed);
+
+	atomic_store_explicit(&d->spin, spin < NMD_SPIN_MAX / 2 ? 2 * spin : NMD_SPIN_MAX, memory_order_relaxed);
+}
+
+bool nmd_pipe_spin(struct nmd_desc *d, short events)
+{
+	enum { LOOKS = 8, LEAST = 500 };
+	uint32_t here = (uint32_t)sched_getcpu() + 1;
+	uint32_t spin = atomic_load_explicit(&d->spin, memory_order_relaxed);
+	bool news = false;
+
+	if (!atomic_load_explicit(&d->bound, memory_order_acquire) || atomic_load(&d->pipe_wake) < 0)
+		return false;
+	for (uint32_t i = 0; i < d->ntx + d->nrx; i++)
+		if (atomic_load_explicit(&d->tx[i].blk->lcore_cpu, memory_order_relaxed) == here)
+			return false; /* the other end needs this CPU */
+	for (int64_t end = nmd_now_ns() + spin; !news && nmd_now_ns() < end;) {
+		for (int i = 0; i < LOOKS && !news; i++) {
+			relax();
+			news = pipe_news(d, events);
+		}
+	}
+	if (!news)
+		atomic_store_explicit(&d->spin, spin > 2 * LEAST ? spin / 2 : LEAST, memory_order_relaxed);
+	else
+		spin_more(d);
+	return news;
+}
+
+void nmd_pipe_slept(struct nmd_desc *d, int64_t ns)
+{
+	/* To sleep and be woken takes some time by itself. */
+	if (atomic_load(&d->pipe_wake) >= 0 && ns < 3 * NMD_SPIN_MAX)
+		spin_more(d);
 }
 
 void nmd_arm_for(struct nmd_desc *d, short events)
