@@ -211,7 +211,7 @@ func (g *goProgram) bound(d *goDesc, a *answer, rest []byte) []byte {
 	var b wire.Bind
 	rest, err := wire.Take(rest, &b)
 	g.e.must(err)
-	if len(a.fds) != wire.BindFDs {
+	if len(a.fds) != wire.BindFDs && len(a.fds) != wire.PipeFDs {
 		g.e.Fatalf("an answer about a bound port brings %d descriptors, want %d", len(a.fds), wire.BindFDs)
 	}
 	d.parts, d.size = a.fds, b.RegionSize

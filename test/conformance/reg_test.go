@@ -18,7 +18,7 @@ var regChecks = []check{
 	waits("REG-09", "opened again with no wishes: one host ring each way", hostRings),
 	waits("REG-10", "host counts on a NIC that is open: ignored, the reply tells", hostRings),
 	tests("REG-11", "one ring, beyond both counts: EINVAL; beyond one: ring 0 in that direction", both, reg11),
-	waits("REG-12", "host rings of a VALE port or pipe: EINVAL", pipes),
+	tests("REG-12", "host rings of a VALE port or pipe: EINVAL", both, reg12),
 	tests("REG-13", "exclusive first: any second open of the ring gives EBUSY", both, reg13),
 	tests("REG-14", "plain first, exclusive second: EBUSY", both, reg14),
 	tests("REG-15", "exclusive TX rings, then RX rings by another: success", both, reg15),
@@ -36,7 +36,7 @@ var regChecks = []check{
 	tests("REG-27", "PORT_INFO_GET without name, with an unknown id: EINVAL", both, reg27),
 	tests("REG-28", "POOLS_INFO_GET without name: an error", both, reg28),
 	tests("REG-29", "POOLS_INFO_GET before and after register: success, all counts and sizes above 0", both, reg29),
-	waits("REG-30", "PORT_INFO_GET and POOLS_INFO_GET on pipes: success, and no pipe is left", pipes),
+	tests("REG-30", "PORT_INFO_GET and POOLS_INFO_GET on pipes: success, and no pipe is left", both, reg30),
 }
 
 func reg01(e *env) {

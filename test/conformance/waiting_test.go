@@ -22,26 +22,6 @@ var hstChecks = []check{
 	waits("HST-09", "last close: the host has its connectivity again", hostRings),
 }
 
-var pipChecks = []check{
-	waits("PIP-01", "master, then slave, on a parent that does not exist: frames flow both ways", pipes),
-	waits("PIP-02", "HW and host rings of a pipe: EINVAL, then all HW rings on the same descriptor: success", pipes),
-	waits("PIP-03", "10 sent, 7 released: 3 are pending, and one more than the room times out", pipes),
-	waits("PIP-04", "master exclusive: a second master is refused, the slave is not", pipes),
-	waits("PIP-05", "sent before the slave opens: it reads everything in order", pipes),
-	waits("PIP-06", "the receiver closes and opens again: unread frames are still there", pipes),
-	waits("PIP-07", "both close and open again: empty", pipes),
-	waits("PIP-08", "ptr, len and flags of a slot arrive unchanged, and the buffer is the same", pipes),
-	waits("PIP-09", "a chain without end is not seen until it is complete", pipes),
-	waits("PIP-10", "the receiver gives another buffer back: the sender sees it, with BUF_CHANGED", pipes),
-	waits("PIP-11", "rings and slots are those of the first open, mirrored; later wishes are ignored", pipes),
-	waits("PIP-12", "a pipe lives in its parent's region, with extra buffers, on VALE ports too", pipes),
-	waits("PIP-13", "the 65th pipe of a parent is refused", pipes),
-	waits("PIP-14", "a pipe on a parent attached to a switch: EBUSY", pipes),
-	waits("PIP-15", "the ids 01 and 1 are different pipes", pipes),
-	waits("PIP-16", "a sender that only polls for POLLIN: data move and room returns", pipes),
-	waits("PIP-17", "extra buffers sent through a pipe: the content arrives, none is lost", pipes),
-}
-
 var monChecks = []check{
 	waits("MON-01", "monitor of a port that is not open: EINVAL", monitors),
 	waits("MON-02", "copy monitor of RX sees a frame that the program has not read, and the program gets it", monitors),
