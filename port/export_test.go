@@ -1,6 +1,8 @@
 package port
 
 import (
+	"context"
+
 	"github.com/netmapd/netmapd/lcore"
 	vale "github.com/netmapd/netmapd/switch"
 )
@@ -39,4 +41,16 @@ func (g *Registry) NewSwitchBatch() (int, error) {
 	pl.Add(p, 0, &probe)
 	pl.Poll()
 	return int(probe), nil
+}
+
+// CarryPipe puts an lcore on the path of a pipe, named by one of its ends, or takes
+// it off again.
+func (g *Registry) CarryPipe(ctx context.Context, end string, on bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.ports[end].be.(*pipeEnd).pipe
+	if on {
+		return q.carry(ctx)
+	}
+	return q.release(ctx)
 }
