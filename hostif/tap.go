@@ -56,6 +56,10 @@ func OpenTap(c TapConfig) (t *Tap, err error) {
 	if err := t.match(l, c.MAC, c.MTU); err != nil {
 		return t, err
 	}
+	// What is too much shall be dropped by us, who count it.
+	if l.Attrs().TxQLen < queueLength {
+		_ = netlink.LinkSetTxQLen(l, queueLength) // else it is dropped there, sooner
+	}
 	if c.Hidden {
 		return t, netlink.LinkSetUp(l)
 	}
@@ -76,6 +80,10 @@ func (t *Tap) match(l netlink.Link, mac net.HardwareAddr, mtu int) error {
 	}
 	return nil
 }
+
+// queueLength is how many frames of the host wait in the kernel until they are
+// read.
+const queueLength = 4096
 
 // SetQueues adds queues, or takes the last ones away. Nobody may be using those.
 // The kernel spreads what the host sends over all of them by flow.

@@ -23,9 +23,9 @@ var abiChecks = []check{
 	tests("ABI-08", "a fresh RX ring has head = cur = tail = 0", both, abi08),
 	tests("ABI-09", "fresh slots: len is the buffer size, flags and ptr are 0, indices are from 2 on and distinct", both, abi09),
 	tests("ABI-10", "without host rings netmap_if shows one each way, at offset 0", both, abi10),
-	waits("ABI-11", "all HW rings of a NIC: host rings have offset 0", hostRings),
-	waits("ABI-12", "host rings of a NIC: HW rings have offset 0, host rings have not", hostRings),
-	waits("ABI-13", "HW and host rings: no offset is 0", hostRings),
+	tests("ABI-11", "all HW rings of a NIC: host rings have offset 0", both, abi11),
+	tests("ABI-12", "host rings of a NIC: HW rings have offset 0, host rings have not", both, abi12),
+	tests("ABI-13", "HW and host rings: no offset is 0", both, abi13),
 	tests("ABI-14", "RX rings only: TX offsets are 0, RX offsets are not; and the reverse", both, abi14),
 	tests("ABI-15", "both ONLY flags: register succeeds, all offsets are 0, poll reports nothing", both, abi15),
 	tests("ABI-16", "one ring k: only offset k of each direction is not 0", both, abi16),
@@ -464,4 +464,19 @@ func abi30(e *env) {
 		d.rx[0].receives(frame(mac(1), mac(2), round))
 		d.close()
 	}
+}
+
+func abi11(e *env) {
+	ifname, _ := e.veth()
+	e.openPort(e.program(), ifname).boundAre("HW rings", 0, 2)
+}
+
+func abi12(e *env) {
+	ifname, _ := e.veth()
+	e.openPort(e.program(), ifname, hostOnly).boundAre("host rings", 1, 3)
+}
+
+func abi13(e *env) {
+	ifname, _ := e.veth()
+	e.openPort(e.program(), ifname, withHost).boundAre("all rings", 0, 1, 2, 3)
 }

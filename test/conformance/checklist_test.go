@@ -53,7 +53,6 @@ func waits(id, text, capability string) check {
 // What checks wait for.
 const (
 	hostRings = "NICs and host rings"
-	queues    = "NICs with several queues"
 	pipes     = "pipes"
 	monitors  = "monitors"
 	extmem    = "external memory"

@@ -12,8 +12,8 @@ import (
 var legChecks = []check{
 	tests("LEG-01", "REGIF version 13: EINVAL; 14, 15, 16: success", both, leg01),
 	tests("LEG-02", "REGIF with flags 0 and ring id 0 binds all HW rings, with 0x4000|k ring k", both, leg02),
-	waits("LEG-03", "REGIF with ring id 0x2000 binds the host rings", hostRings),
-	waits("LEG-04", "REGIF with a host mode in flags: success, flags and ring id unchanged", hostRings),
+	tests("LEG-03", "REGIF with ring id 0x2000 binds the host rings", both, leg03),
+	tests("LEG-04", "REGIF with a host mode in flags: success, flags and ring id unchanged", both, leg04),
 	tests("LEG-05", "REGIF with arg3 = 20: 20 extra buffers in a list", both, leg05),
 	tests("LEG-06", "REGIF with a pipe's name and all HW rings: success, with extra buffers, on VALE too", both, leg06),
 	tests("LEG-07", "REGIF mode 5, ring 3 is the pipe {3", both, leg07),
@@ -210,4 +210,30 @@ func leg12(e *env) {
 	p, q, sw := e.program(), e.program(), e.vale()
 	d, _ := e.oldPort(p, sw+":a", func(nr *abi.Legacy) { nr.RingID = abi.LegacyNoTxPoll })
 	e.noImplicitTx(d, e.openPort(q, sw+":b"))
+}
+
+func leg03(e *env) {
+	ifname, _ := e.veth()
+	p := e.program()
+	d, nr := e.oldPort(p, ifname, func(nr *abi.Legacy) { nr.RingID = abi.LegacySwRing })
+	d.boundAre("ring id 0x2000", 1, 3)
+	if nr.RingID != abi.LegacySwRing || nr.Flags != 0 {
+		e.Errorf("ring id %#x and flags %#x come back, want them unchanged", nr.RingID, nr.Flags)
+	}
+	d, _ = e.oldPort(p, ifname, func(nr *abi.Legacy) { nr.RingID = abi.LegacyHwRing })
+	d.boundAre("ring id 0x4000", 0, 2)
+}
+
+func leg04(e *env) {
+	ifname, _ := e.veth()
+	p := e.program()
+	for flags, want := range map[uint32][]int{
+		abi.ModeSW: {1, 3}, abi.ModeNICSW: {0, 1, 2, 3}, abi.ModeOneSW: {1, 3},
+	} {
+		d, nr := e.oldPort(p, ifname, func(nr *abi.Legacy) { nr.Flags = flags })
+		d.boundAre(fmt.Sprintf("mode %d", flags), want...)
+		if nr.RingID != 0 || nr.Flags != flags {
+			e.Errorf("ring id %#x and flags %#x come back, want them unchanged", nr.RingID, nr.Flags)
+		}
+	}
 }

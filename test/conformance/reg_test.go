@@ -12,11 +12,11 @@ var regChecks = []check{
 	tests("REG-03", "mode 0 and mode 9: EINVAL", both, reg03),
 	tests("REG-04", "modes 5 and 6 of the old interface: EINVAL", both, reg04),
 	tests("REG-05", "unknown memory id: EINVAL", both, reg05),
-	waits("REG-06", "every mode on a NIC: success, with sizes, counts and memory id in the reply", hostRings),
-	waits("REG-07", "host ring 1 with host counts 2 and 2: as asked for, HW offsets are 0", hostRings),
-	waits("REG-08", "host counts 5 and 4 on an idle NIC: as asked for", hostRings),
-	waits("REG-09", "opened again with no wishes: one host ring each way", hostRings),
-	waits("REG-10", "host counts on a NIC that is open: ignored, the reply tells", hostRings),
+	tests("REG-06", "every mode on a NIC: success, with sizes, counts and memory id in the reply", both, reg06),
+	tests("REG-07", "host ring 1 with host counts 2 and 2: as asked for, HW offsets are 0", both, reg07),
+	tests("REG-08", "host counts 5 and 4 on an idle NIC: as asked for", both, reg08),
+	tests("REG-09", "opened again with no wishes: one host ring each way", both, reg09),
+	tests("REG-10", "host counts on a NIC that is open: ignored, the reply tells", both, reg10),
 	tests("REG-11", "one ring, beyond both counts: EINVAL; beyond one: ring 0 in that direction", both, reg11),
 	tests("REG-12", "host rings of a VALE port or pipe: EINVAL", both, reg12),
 	tests("REG-13", "exclusive first: any second open of the ring gives EBUSY", both, reg13),
@@ -85,6 +85,78 @@ func reg05(e *env) {
 	e.expect(unix.EINVAL, p, fd, registration(e.vale()+":a", memID(60000)))
 	e.expect(unix.EINVAL, p, fd, registration("nosuch", memID(60000)))
 	e.expect(0, p, fd, registration(e.vale()+":a"))
+}
+
+func reg06(e *env) {
+	ifname, _ := e.veth()
+	p := e.program()
+	for _, m := range []uint32{abi.ModeAllNIC, abi.ModeSW, abi.ModeNICSW, abi.ModeOneNIC, abi.ModeOneSW} {
+		d := e.openPort(p, ifname, mode(m, 0), flags(abi.FlagNoTxPoll))
+		r := d.reg
+		if r.MemSize == 0 || r.TxSlots == 0 || r.RxSlots == 0 || r.TxRings == 0 || r.RxRings == 0 ||
+			r.HostTxRings != 1 || r.HostRxRings != 1 || r.MemID != abi.MemIDGlobal {
+			e.Errorf("mode %d: the reply is %+v", m, r)
+		}
+		if r.Mode != m || r.RingID != 0 || r.Flags != abi.FlagNoTxPoll {
+			e.Errorf("mode %d: mode, ring and flags come back as %d, %d, %#x", m, r.Mode, r.RingID, r.Flags)
+		}
+		d.close()
+		e.isGone(ifname)
+	}
+}
+
+// hostRingCounts are wishes for host rings.
+func hostRingCounts(tx, rx uint16) wish {
+	return func(r *abi.Register) { r.HostTxRings, r.HostRxRings = tx, rx }
+}
+
+func (d *port) hostRingsAre(what string, tx, rx uint16) {
+	d.e.Helper()
+	if d.reg.HostTxRings != tx || d.reg.HostRxRings != rx || d.netif.HostTxRings != uint32(tx) || d.netif.HostRxRings != uint32(rx) {
+		d.e.Errorf("%s: the reply says %d and %d host rings, the netmap_if %d and %d, want %d and %d", what,
+			d.reg.HostTxRings, d.reg.HostRxRings, d.netif.HostTxRings, d.netif.HostRxRings, tx, rx)
+	}
+}
+
+func reg07(e *env) {
+	ifname, _ := e.veth()
+	d := e.openPort(e.program(), ifname, mode(abi.ModeOneSW, 1), hostRingCounts(2, 2))
+	d.hostRingsAre("ring 1 of 2", 2, 2)
+	d.boundAre("ring 1 of 2", 2, 5)
+	if d.tx[0].RingID != 2 || d.rx[0].RingID != 2 { // HW rings count first
+		e.Errorf("the rings have the numbers %d and %d, want 2", d.tx[0].RingID, d.rx[0].RingID)
+	}
+}
+
+func reg08(e *env) {
+	ifname, _ := e.veth()
+	d := e.openPort(e.program(), ifname, hostOnly, hostRingCounts(5, 4))
+	d.hostRingsAre("five and four", 5, 4)
+	d.boundAre("five and four", 1, 2, 3, 4, 5, 7, 8, 9, 10)
+}
+
+func reg09(e *env) {
+	l := e.lan()
+	d := e.openPort(e.program(), l.name, hostOnly, hostRingCounts(5, 4))
+	d.close()
+	e.isGone(l.name)
+	d = e.openPort(e.program(), l.name, withHost)
+	d.hostRingsAre("opened again", 1, 1)
+	l.near.send(flood(1))
+	d.rx[1].brings(flood(1))
+}
+
+func reg10(e *env) {
+	l := e.lan()
+	p := e.program()
+	a := e.openPort(p, l.name, hostOnly, hostRingCounts(2, 3))
+	b := e.openPort(p, l.name, withHost, hostRingCounts(7, 1))
+	b.hostRingsAre("beside one with 2 and 3", 2, 3)
+	a.close()
+	c := e.openPort(p, l.name, withHost, hostRingCounts(1, 1))
+	c.hostRingsAre("after that one", 2, 3)
+	b.tx[2].send(flood(1))
+	l.near.receives(flood(1))
 }
 
 func reg11(e *env) {

@@ -10,18 +10,6 @@ import (
 
 // Sections that wait as a whole, or nearly so.
 
-var hstChecks = []check{
-	waits("HST-01", "HW and host rings bound, the host sends: the frame is on host RX", hostRings),
-	waits("HST-02", "host rings alone: the host goes on using the NIC, host RX stays empty", hostRings),
-	waits("HST-03", "a frame on host TX reaches the host's stack, the space is back at once", hostRings),
-	waits("HST-04", "a frame of 13 bytes on host TX is skipped", hostRings),
-	waits("HST-05", "host RX not read: at most n-1 frames queue, the newest are dropped, the NIC goes on", hostRings),
-	waits("HST-06", "forwarding on an HW RX ring: only the flagged frame reaches the host", hostRings),
-	waits("HST-07", "forwarding on host RX: the flagged frame leaves, both slots say BUF_CHANGED", hostRings),
-	waits("HST-08", "forwarding on host RX without all TX rings bound: not forwarded", hostRings),
-	waits("HST-09", "last close: the host has its connectivity again", hostRings),
-}
-
 var monChecks = []check{
 	waits("MON-01", "monitor of a port that is not open: EINVAL", monitors),
 	waits("MON-02", "copy monitor of RX sees a frame that the program has not read, and the program gets it", monitors),
