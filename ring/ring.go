@@ -205,6 +205,21 @@ func (r *Ring) Complete(to uint32) {
 	r.Notify()
 }
 
+// Progress takes the slots before index taken, and gives back those before index done, as ports do whose device reads the
+// buffers later: hwtail follows done by one slot less than the ring (NC E.1). done lies between the old one and taken.
+func (r *Ring) Progress(taken, done uint32) {
+	tail := done + r.num - 1
+	if tail >= r.num {
+		tail -= r.num
+	}
+	if taken == r.ix.HwCur && tail == r.ix.HwTail {
+		return
+	}
+	r.ix.HwCur, r.ix.HwTail = taken, tail
+	r.blk.PublishDaemon(taken, tail)
+	r.Notify()
+}
+
 // Notify wakes the clients that wait for the ring to change, if any does.
 // Call it after publishing.
 func (r *Ring) Notify() {

@@ -14,7 +14,7 @@ import (
 //	offset 0     controlHeader, one page
 //	4096         ringRecord for each ring object, 64 bytes each
 //	then         uint64 for each netmap_if: the owning descriptor, 0 for free
-//	then         a byte for each buffer: its bufState
+//	then         uint32 for each buffer: its state (owners.go)
 //
 // All words are host-endian: the file never leaves the machine.
 type controlHeader struct {
@@ -29,7 +29,7 @@ type controlHeader struct {
 
 const (
 	controlMagic   = 0x6c72746364706d6e // "nmpdctrl"
-	controlVersion = 1
+	controlVersion = 2
 )
 
 // ringRecord is the daemon's word on one ring object. A cache line each, since
@@ -48,27 +48,16 @@ const ringRecordSize = 64
 
 var _ [ringRecordSize]byte = [unsafe.Sizeof(ringRecord{})]byte{}
 
-// bufState is where a buffer is.
-type bufState uint8
-
-// The states of a buffer. Only a buffer in bufClient may be given back, so an
-// index that a client presents twice cannot enter the pool twice.
-const (
-	bufFree     bufState = iota // in the pool
-	bufClient                   // in a slot or an extra list, or lost by a client
-	bufReserved                 // buffers 0 and 1
-)
-
 // control is a typed view of the control memory.
 type control struct {
 	hdr   *controlHeader
 	rings []ringRecord
 	ifs   []uint64
-	bufs  []bufState
+	bufs  Owners
 }
 
 func controlSize(g Geometry) uint64 {
-	return pageSize + uint64(g.Ring.Count)*ringRecordSize + uint64(g.If.Count)*8 + uint64(g.Buf.Count)
+	return pageSize + uint64(g.Ring.Count)*ringRecordSize + uint64(g.If.Count)*8 + uint64(g.Buf.Count)*4
 }
 
 // viewControl casts the mapping; the geometry decides the lengths.
@@ -83,7 +72,7 @@ func viewControl(mem []byte, g Geometry) (control, error) {
 	p = unsafe.Add(p, uintptr(g.Ring.Count)*ringRecordSize)
 	c.ifs = unsafe.Slice((*uint64)(p), g.If.Count)
 	p = unsafe.Add(p, uintptr(g.If.Count)*8)
-	c.bufs = unsafe.Slice((*bufState)(p), g.Buf.Count)
+	c.bufs = unsafe.Slice((*uint32)(p), g.Buf.Count)
 	return c, nil
 }
 

@@ -1,6 +1,10 @@
 package shm
 
-import "github.com/netmapd/netmapd/netmap/abi"
+import (
+	"sync/atomic"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
 
 // Stats tell how full a region is.
 type Stats struct {
@@ -66,12 +70,11 @@ func (r *Region) Sweep(seen map[uint32]bool) (next map[uint32]bool, reclaimed in
 		}
 	}
 	next = map[uint32]bool{}
-	for i, s := range r.c.bufs {
+	for i := range r.c.bufs {
 		idx := uint32(i)
 		switch {
-		case s != bufClient || inSlot[i]:
-		case seen[idx] && r.extras == 0:
-			r.giveBuf(idx)
+		case atomic.LoadUint32(&r.c.bufs[i])%oneFlight != bufClient || inSlot[i]:
+		case seen[idx] && r.extras == 0 && r.giveBuf(idx): // not while it is being transmitted
 			reclaimed++
 		default:
 			next[idx] = true

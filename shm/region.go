@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -315,7 +316,7 @@ func (r *Region) takeBuf() uint32 {
 	}
 	i := r.nextBuf
 	r.nextBuf++
-	r.c.bufs[i] = bufClient
+	atomic.StoreUint32(&r.c.bufs[i], bufClient)
 	r.freeBuf--
 	return i
 }
@@ -323,10 +324,9 @@ func (r *Region) takeBuf() uint32 {
 // giveBuf returns a buffer that a client held. An index that is out of range,
 // or not a client's, is refused: clients write slots as they please.
 func (r *Region) giveBuf(i uint32) bool {
-	if !r.bufs.Valid(i) || r.c.bufs[i] != bufClient {
+	if !r.bufs.Valid(i) || !atomic.CompareAndSwapUint32(&r.c.bufs[i], bufClient, bufFree) {
 		return false
 	}
-	r.c.bufs[i] = bufFree
 	r.freeBuf++
 	r.nextBuf = min(r.nextBuf, i)
 	return true

@@ -9,6 +9,7 @@ package ethdev
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -92,6 +93,11 @@ func Attach(devargs string) (*Device, error) {
 	if _, err := GetPortByName(name); err == nil {
 		return nil, common.New("rte_dev_probe", devargs, int(syscall.EEXIST), "a device of this name is attached")
 	}
+	if addr, ok := PCIAddress(devargs); ok {
+		if err := checkPCI(sysPCI, addr); err != nil {
+			return nil, err
+		}
+	}
 	fdsBefore := openFDs()
 	port, err := probe(devargs)
 	if err != nil {
@@ -148,6 +154,11 @@ type Config struct {
 	Promiscuous        bool   // receive frames for any address
 	BufSize            uint16 // data bytes of an mbuf, default 2048 or what the device needs
 	Bufs               uint32 // mbufs of the device's pool, default: what the queues can hold and four bursts of 256 each
+
+	// Pinned, if set, is what the receive queues are filled from instead of the device's pool: see NewZeroRx.
+	Pinned *mempool.Pinned
+	// TxEach has the device report every transmitted frame: see NewZeroTx.
+	TxEach bool
 }
 
 // deepestQueue is what a driver may keep in a queue whatever the number of descriptors: af_xdp always fills 2048.
@@ -204,14 +215,19 @@ func (d *Device) Configure(cfg Config) error {
 }
 
 func (d *Device) setup(cfg *Config) (err error) {
-	if err = d.port.DevConfigure(cfg.RxQueues, cfg.TxQueues); err != nil {
+	conf := DevConf{RxQueues: cfg.RxQueues, TxQueues: cfg.TxQueues}
+	if d.isPCI() {
+		conf.MTU = cfg.MTU
+	}
+	conf.Scatter = d.info.ScatterRx && int(cfg.MTU)+frameOverhead > int(cfg.BufSize)
+	if err = d.port.DevConfigure(conf); err != nil {
 		return err
 	}
 	if cfg.RxDesc, cfg.TxDesc, err = d.port.AdjustDesc(cfg.RxDesc, cfg.TxDesc); err != nil {
 		return err
 	}
 	if cfg.MTU != 0 {
-		if err = d.port.SetMTU(cfg.MTU); err != nil {
+		if err = d.port.SetMTU(cfg.MTU); err != nil && !(d.isPCI() && errors.Is(err, syscall.ENOTSUP)) {
 			return err
 		}
 	}
@@ -221,18 +237,28 @@ func (d *Device) setup(cfg *Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("mbufs of %s: %w", d.name, err)
 	}
+	receive := d.pool
+	if cfg.Pinned != nil {
+		receive = cfg.Pinned.Pool()
+	}
 	for q := range cfg.RxQueues {
-		if err = d.port.RxqSetup(q, cfg.RxDesc, d.pool); err != nil {
+		if err = d.port.RxqSetup(q, cfg.RxDesc, receive); err != nil {
 			return err
 		}
 	}
 	for q := range cfg.TxQueues {
-		if err = d.port.TxqSetup(q, cfg.TxDesc); err != nil {
+		if err = d.port.TxqSetup(q, cfg.TxDesc, cfg.TxEach); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// isPCI tells whether the device is hardware, or looks like it.
+func (d *Device) isPCI() bool { return d.info.Bus == "pci" }
+
+// frameOverhead is what a frame has beside its payload: an Ethernet header, a VLAN tag, a checksum.
+const frameOverhead = C.RTE_ETHER_HDR_LEN + C.RTE_VLAN_HLEN + C.RTE_ETHER_CRC_LEN
 
 // measure tells the burst functions what the device takes. A frame that is too long must not reach a driver: tap would
 // stop at it for ever.

@@ -81,7 +81,13 @@ type Info struct {
 	MinMTU, MaxMTU           uint16 // bytes of payload
 	MaxRxFrame               uint32 // bytes, with Ethernet header
 	MultiSegTx               bool   // takes chained mbufs
+	ScatterRx                bool   // spreads a long frame over several buffers
 	RSS                      uint64 // hash types, DPDK's RTE_ETH_RSS_* bits
+
+	MaxRxDesc, MaxTxDesc uint16 // descriptors in a queue
+	MinRxDesc, MinTxDesc uint16
+	LinkInterrupt        bool // tells of link changes
+	RemovalInterrupt     bool // tells when it is removed
 }
 
 // InfoGet describes the port.
@@ -97,7 +103,11 @@ func (p Port) InfoGet() (Info, error) {
 		MaxRxQueues: uint16(c.max_rx_queues), MaxTxQueues: uint16(c.max_tx_queues),
 		MinMTU: uint16(c.min_mtu), MaxMTU: uint16(c.max_mtu), MaxRxFrame: uint32(c.max_rx_pktlen),
 		MultiSegTx: c.tx_offload_capa&C.RTE_ETH_TX_OFFLOAD_MULTI_SEGS != 0,
+		ScatterRx:  c.rx_offload_capa&C.RTE_ETH_RX_OFFLOAD_SCATTER != 0,
 		RSS:        uint64(c.rss),
+		MaxRxDesc:  uint16(c.max_rx_desc), MaxTxDesc: uint16(c.max_tx_desc),
+		MinRxDesc: uint16(c.min_rx_desc), MinTxDesc: uint16(c.min_tx_desc),
+		LinkInterrupt: c.lsc != 0, RemovalInterrupt: c.rmv != 0,
 	}
 	if info.IfIndex > 0 {
 		if ifi, err := net.InterfaceByIndex(info.IfIndex); err == nil {
@@ -107,21 +117,31 @@ func (p Port) InfoGet() (Info, error) {
 	return info, nil
 }
 
-// DevConfigure sets the number of queues. No offloads are asked for, except chained mbufs on transmit where there are, and
-// spreading over the queues by hash where there are several.
-func (p Port) DevConfigure(nrxq, ntxq uint16) error {
+// DevConf is what DevConfigure asks for.
+type DevConf struct {
+	RxQueues, TxQueues uint16
+	MTU                uint16 // bytes of payload; 0 leaves it as it is
+	Scatter            bool   // frames longer than a buffer come in several
+}
+
+// DevConfigure sets the number of queues. The only offloads asked for are chained mbufs, on transmit where there are and on
+// receive where they are needed, and spreading over the queues by hash where there are several: frames arrive as they were
+// on the wire, VLAN tags included. Interrupts for the link and for removal are on where the driver has them.
+func (p Port) DevConfigure(cfg DevConf) error {
 	info, err := p.InfoGet()
 	if err != nil {
 		return err
 	}
-	var tx C.uint64_t
+	c := C.struct_netmapd_conf{nrxq: C.uint16_t(cfg.RxQueues), ntxq: C.uint16_t(cfg.TxQueues), mtu: C.uint32_t(cfg.MTU)}
 	if info.MultiSegTx {
-		tx = C.RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+		c.tx_offloads = C.RTE_ETH_TX_OFFLOAD_MULTI_SEGS
 	}
-	rss := C.uint64_t(info.RSS) & (C.RTE_ETH_RSS_IP | C.RTE_ETH_RSS_TCP | C.RTE_ETH_RSS_UDP)
-	return p.call("rte_eth_dev_configure", func(id C.uint16_t) C.int {
-		return C.netmapd_configure(id, C.uint16_t(nrxq), C.uint16_t(ntxq), tx, rss)
-	})
+	if cfg.Scatter {
+		c.rx_offloads = C.RTE_ETH_RX_OFFLOAD_SCATTER
+	}
+	c.lsc, c.rmv = C.uint8_t(btoi(info.LinkInterrupt)), C.uint8_t(btoi(info.RemovalInterrupt))
+	c.rss = C.uint64_t(info.RSS) & (C.RTE_ETH_RSS_IP | C.RTE_ETH_RSS_TCP | C.RTE_ETH_RSS_UDP)
+	return p.call("rte_eth_dev_configure", func(id C.uint16_t) C.int { return C.netmapd_configure(id, &c) })
 }
 
 // AdjustDesc brings numbers of descriptors into the limits of the device.
@@ -141,10 +161,11 @@ func (p Port) RxqSetup(qid, nDesc uint16, mp *mempool.Mempool) error {
 	})
 }
 
-// TxqSetup sets up transmit queue qid with nDesc descriptors.
-func (p Port) TxqSetup(qid, nDesc uint16) error {
+// TxqSetup sets up transmit queue qid with nDesc descriptors. With each the device reports every frame as done, instead of
+// one in a batch of the driver's choice.
+func (p Port) TxqSetup(qid, nDesc uint16, each bool) error {
 	return p.call("rte_eth_tx_queue_setup", func(id C.uint16_t) C.int {
-		return C.rte_eth_tx_queue_setup(id, C.uint16_t(qid), C.uint16_t(nDesc), C.SOCKET_ID_ANY&0xffffffff, nil)
+		return C.netmapd_txq_setup(id, C.uint16_t(qid), C.uint16_t(nDesc), C.uint16_t(btoi(each)))
 	})
 }
 

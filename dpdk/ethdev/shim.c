@@ -26,6 +26,12 @@ int netmapd_info_get(uint16_t port, struct netmapd_info *info)
 	info->tx_offload_capa = di.tx_offload_capa;
 	info->rss = di.flow_type_rss_offloads;
 	info->max_segs = di.tx_desc_lim.nb_mtu_seg_max;
+	info->min_rx_desc = di.rx_desc_lim.nb_min;
+	info->max_rx_desc = di.rx_desc_lim.nb_max;
+	info->min_tx_desc = di.tx_desc_lim.nb_min;
+	info->max_tx_desc = di.tx_desc_lim.nb_max;
+	info->lsc = di.dev_flags != NULL && (*di.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
+	info->rmv = di.dev_flags != NULL && (*di.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
 	info->numa = rte_eth_dev_socket_id(port);
 	if (di.device != NULL) {
 		info->device = rte_dev_name(di.device);
@@ -47,16 +53,37 @@ int netmapd_link_get(uint16_t port, int wait, struct netmapd_link *link)
 	return rc;
 }
 
-int netmapd_configure(uint16_t port, uint16_t nrxq, uint16_t ntxq, uint64_t tx_offloads, uint64_t rss)
+int netmapd_configure(uint16_t port, const struct netmapd_conf *c)
 {
 	struct rte_eth_conf conf = {0};
 
-	conf.txmode.offloads = tx_offloads;
-	if (nrxq > 1 && rss != 0) {
+	conf.rxmode.offloads = c->rx_offloads; // none strips VLAN tags
+	conf.rxmode.mtu = c->mtu;
+	conf.txmode.offloads = c->tx_offloads;
+	conf.intr_conf.lsc = c->lsc;
+	conf.intr_conf.rmv = c->rmv;
+	if (c->nrxq > 1 && c->rss != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = rss;
+		conf.rx_adv_conf.rss_conf.rss_hf = c->rss;
 	}
-	return rte_eth_dev_configure(port, nrxq, ntxq, &conf);
+	return rte_eth_dev_configure(port, c->nrxq, c->ntxq, &conf);
+}
+
+int netmapd_txq_setup(uint16_t port, uint16_t queue, uint16_t descs, uint16_t rs_thresh)
+{
+	struct rte_eth_dev_info di;
+	int rc = rte_eth_dev_info_get(port, &di);
+
+	if (rc < 0)
+		return rc;
+	if (rs_thresh != 0) {
+		di.default_txconf.tx_rs_thresh = rs_thresh;
+		di.default_txconf.tx_free_thresh = RTE_MIN(descs / 4, 32);
+		di.default_txconf.tx_thresh.wthresh = 0;
+	}
+	// Chains are one of the port's offloads; fast free would ignore that we hold mbufs.
+	di.default_txconf.offloads = 0;
+	return rte_eth_tx_queue_setup(port, queue, descs, SOCKET_ID_ANY, &di.default_txconf);
 }
 
 void netmapd_ports(uint64_t *words)

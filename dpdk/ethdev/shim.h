@@ -16,6 +16,16 @@ struct netmapd_info {
 	uint32_t max_rx_pktlen;
 	uint64_t rx_offload_capa, tx_offload_capa, rss;
 	uint64_t max_segs;
+	uint16_t min_rx_desc, max_rx_desc, min_tx_desc, max_tx_desc;
+	uint8_t lsc, rmv; // tells of its link, of its removal, by interrupt
+};
+
+// How a device is configured.
+struct netmapd_conf {
+	uint16_t nrxq, ntxq;
+	uint32_t mtu; // 0: as it is
+	uint64_t rx_offloads, tx_offloads, rss;
+	uint8_t lsc, rmv;
 };
 
 struct netmapd_link {
@@ -25,7 +35,10 @@ struct netmapd_link {
 
 int netmapd_info_get(uint16_t port, struct netmapd_info *info);
 int netmapd_link_get(uint16_t port, int wait, struct netmapd_link *link);
-int netmapd_configure(uint16_t port, uint16_t nrxq, uint16_t ntxq, uint64_t tx_offloads, uint64_t rss);
+int netmapd_configure(uint16_t port, const struct netmapd_conf *c);
+
+// tx_rs_thresh is the number of descriptors between two that the device reports as done; 0 is the driver's choice.
+int netmapd_txq_setup(uint16_t port, uint16_t queue, uint16_t descs, uint16_t rs_thresh);
 
 // Ports as a bit per id: word i has ids 64i to 64i+63. There are (RTE_MAX_ETHPORTS + 63) / 64 words.
 void netmapd_ports(uint64_t *words);

@@ -40,14 +40,18 @@ const ExtPage = 4096
 //
 // base must not be Go memory and must be page-aligned, size a multiple of ExtPage and of elt; the mbuf.Headroom bytes
 // before base must be mapped, because drivers compute addresses there. The pool has size/elt mbufs. EAL must use virtual
-// IOVAs: in physical mode an mbuf's address is only right within one page.
+// IOVAs, for which ordinary pages will do.
 //
 // The memory is registered with DPDK until Free; it must stay mapped until then.
 func CreateExtbuf(name string, base unsafe.Pointer, size, elt int, opts ...Option) (*Mempool, error) {
+	return createExtbuf(name, base, size, elt, ExtPage, opts...)
+}
+
+func createExtbuf(name string, base unsafe.Pointer, size, elt, pageSize int, opts ...Option) (*Mempool, error) {
 	if err := eal.Started("rte_pktmbuf_pool_create_extbuf", name); err != nil {
 		return nil, err
 	}
-	if err := checkExtbuf(name, uintptr(base), size, elt); err != nil {
+	if err := checkExtbuf(name, uintptr(base), size, elt, pageSize); err != nil {
 		return nil, err
 	}
 	c := config{socket: SocketAny}
@@ -61,26 +65,32 @@ func CreateExtbuf(name string, base unsafe.Pointer, size, elt int, opts ...Optio
 	if err != nil {
 		return nil, err
 	}
+	pageLen := 0
+	if eal.IOVAAsPhys() { // an address is only right within its page
+		pageLen = pageSize
+	}
 	m := &Mempool{name: name, ext: x}
 	cname := C.CString(name)
 	defer C.free(unsafe.Pointer(cname))
 	err = eal.Call("rte_pktmbuf_pool_create_extbuf", name, func() int {
 		return int(C.netmapd_pool_create_extbuf(cname, C.uint(size/elt), C.uint(c.cache), C.uint16_t(elt), C.int(c.socket),
-			base, C.size_t(size), 1, &m.p))
+			base, C.size_t(size), C.size_t(pageLen), &m.p))
 	})
 	if err != nil {
 		_ = x.unregister() // the first error says more
-		return nil, err
+		return nil, noMemory(err, uint32(size/elt), 0)
 	}
 	C.netmapd_pool_drop_headroom(m.p)
 	return m, nil
 }
 
-func checkExtbuf(name string, base uintptr, size, elt int) error {
+func checkExtbuf(name string, base uintptr, size, elt, pageSize int) error {
 	var why string
 	switch {
-	case eal.IOVAAsPhys():
-		why = "EAL uses physical IOVAs; start it with --iova-mode=va"
+	case eal.IOVAAsPhys() && pageSize <= ExtPage:
+		why = "EAL uses physical IOVAs, and ordinary pages move; use an IOMMU, or a region of hugepages"
+	case eal.IOVAAsPhys() && pageSize%elt != 0:
+		why = fmt.Sprintf("EAL uses physical IOVAs, and elements of %d bytes would cross pages of %d", elt, pageSize)
 	case base == 0 || base%ExtPage != 0:
 		why = fmt.Sprintf("the memory starts at %#x, which is not a multiple of %d", base, ExtPage)
 	case elt <= mbuf.Headroom || elt > mbuf.MaxDataRoom:

@@ -39,18 +39,27 @@ int netmapd_pool_create(const char *name, unsigned int n, unsigned int cache, ui
 }
 
 int netmapd_pool_create_extbuf(const char *name, unsigned int n, unsigned int cache, uint16_t elt, int socket, void *base,
-			       size_t page_len, unsigned int pages, struct rte_mempool **pool)
+			       size_t len, size_t page_len, struct rte_mempool **pool)
 {
+	// The memory may begin inside a page.
+	size_t skip = page_len != 0 ? (uintptr_t)base % page_len : 0;
+	unsigned int pages = page_len != 0 ? (unsigned int)((skip + len + page_len - 1) / page_len) : 1;
 	struct rte_pktmbuf_extmem *ext = calloc(pages, sizeof(*ext));
+	size_t done = 0;
 	int rc = 0;
 
 	if (ext == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < pages; i++) {
-		ext[i].buf_ptr = (char *)base + i * page_len;
+		size_t k = page_len != 0 ? page_len - (i == 0 ? skip : 0) : len;
+
+		if (k > len - done)
+			k = len - done;
+		ext[i].buf_ptr = (char *)base + done;
 		ext[i].buf_iova = rte_mem_virt2iova(ext[i].buf_ptr);
-		ext[i].buf_len = page_len;
+		ext[i].buf_len = k;
 		ext[i].elt_size = elt;
+		done += k;
 	}
 	*pool = rte_pktmbuf_pool_create_extbuf(name, n, cache, 0, elt, socket, ext, pages);
 	if (*pool == NULL)
