@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/shm"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -26,9 +30,18 @@ type device struct {
 	drv     string // in effect, or the one that will be tried first
 	choices []Driver
 	devargs string // other devices
-	queues  int
+	queues  int    // 0: as the device has it, until it is plugged in
 	slots   int
-	bufSize int // of the region
+	mtu     int    // 0: as it is
+	fill    string // what the buffers hold at first
+	bufSize int    // of the region
+	region  *shm.Region
+
+	address string                 // of other devices, on their bus
+	zero    *zeroCopy              // nil: frames are copied
+	copies  string                 // why
+	broken  string                 // why it copies from now on, although the driver's table says otherwise
+	doubt   atomic.Pointer[string] // set by the lcore: broken, to be
 
 	nic   *ethdev.Device // nil while not driven
 	rx    []*rxQueue
@@ -74,6 +87,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 		return nil, refuseFor(op, s.Name, err)
 	}
 	d.drv, d.bufSize = string(d.choices[0]), int(region.Geometry().Buf.Size)
+	d.g = g
 	if err := d.fits(ifi); err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
@@ -85,7 +99,15 @@ func (g *Registry) createDevice(ctx context.Context, s Spec) (*port, error) {
 	if s.Devargs == "" {
 		return nil, refuse("create port", s.Name, unix.EINVAL, "a device port needs devargs, for example net_null0")
 	}
-	d := &device{log: g.log, devargs: s.Devargs, queues: max(s.Rings, 1), slots: s.Slots}
+	region, err := g.deviceRegion(s.Name)
+	if err != nil {
+		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
+	}
+	address, _, _ := strings.Cut(s.Devargs, ",")
+	d := &device{
+		plain: plain{g: g}, log: g.log, devargs: s.Devargs, queues: s.Rings, slots: s.Slots, mtu: s.MTU, fill: s.Fill,
+		bufSize: int(region.Geometry().Buf.Size), region: region, address: address,
+	}
 	if err := d.plugIn(); err != nil {
 		return nil, refuseFor("create port", s.Name, err)
 	}
@@ -184,9 +206,12 @@ func (d *device) run(devargs string) (err error) {
 	if d.ifname == "" {
 		d.drv = d.nic.Info().Driver
 	}
-	q := uint16(d.queues)
-	err = d.nic.Configure(ethdev.Config{RxQueues: q, TxQueues: q, RxDesc: uint16(d.slots), TxDesc: uint16(d.slots), Promiscuous: true})
-	if err != nil {
+	cfg := ethdev.Config{Promiscuous: true}
+	if err := d.shapeUp(&cfg); err != nil {
+		return err
+	}
+	d.goZero(&cfg)
+	if err = d.nic.Configure(cfg); err != nil {
 		return err
 	}
 	mtu, err := d.nic.MTU()
@@ -199,9 +224,12 @@ func (d *device) run(devargs string) (err error) {
 	if err := d.nic.Start(); err != nil {
 		return err
 	}
-	for i := range q {
+	for i := range cfg.RxQueues {
 		d.rx = append(d.rx, newRxQueue(d.nic, i))
 		d.tx = append(d.tx, newTxQueue(d.nic, i, int(mtu)))
+		if d.zero != nil {
+			d.zero.rx = append(d.zero.rx, d.nic.NewZeroRx(i, burst))
+		}
 	}
 	return nil
 }
@@ -214,11 +242,17 @@ func (d *device) pullOut() {
 	}
 	d.rx, d.tx, d.lost = nil, nil, false
 	if d.nic != nil {
+		if d.zero != nil && d.zero.pins.users == 1 {
+			if err := d.nic.UnmapDMA(d.zero.pins.pool); err != nil {
+				d.log.Warn("take a region from the reach of a device", "device", d.nic.Name(), "err", err)
+			}
+		}
 		if err := d.nic.Close(); err != nil {
 			d.log.Error("unplug a device", "device", d.nic.Name(), "err", err)
 		}
 		d.nic = nil
 	}
+	d.endZero()
 }
 
 // use opens the device and makes its sockets wake the lcore.
@@ -343,6 +377,10 @@ func (d *device) drive(ctx context.Context) error {
 	if err := d.use(); err != nil {
 		return err
 	}
+	if err := d.makeZeroTx(); err != nil {
+		d.idle()
+		return err
+	}
 	d.unit = newDeviceUnit(d)
 	err := d.p.lc.Add(ctx, d.unit)
 	if err == nil {
@@ -362,6 +400,9 @@ func (d *device) park(ctx context.Context) error {
 	if err := removeUnit(ctx, d.p.lc, d.unit); err != nil {
 		return err
 	}
+	if err := d.land(ctx); err != nil {
+		return err
+	}
 	if d.ifname == "" {
 		d.unit = nil
 		return nil
@@ -376,17 +417,23 @@ func (d *device) park(ctx context.Context) error {
 
 // stop sends what clients published, and ends the driving with the last HW ring.
 func (d *device) stop(ctx context.Context, k *kring, last bool) error {
-	u, h := d.unit, d.host.unit
+	u, h, z := d.unit, d.host.unit, d.zero
 	err := d.p.lc.Do(ctx, func() {
 		switch {
 		case k.Dir() == abi.DirRx:
 			k.Release() // some slots may be for the host
+			if last && z != nil && !d.p.hostRing(k) {
+				z.rx[k.ID()].Flush()
+			}
 		case d.p.hostRing(k):
 			if h != nil {
 				h.drain()
 			}
 		case u != nil:
 			u.drain()
+			if last && z != nil {
+				z.tx[k.ID()].settle()
+			}
 		}
 	})
 	if err != nil || !last {
@@ -407,6 +454,30 @@ func (d *device) close(ctx context.Context) error {
 		return err
 	}
 	return d.host.idle(ctx)
+}
+
+// landing is how long a close waits for what is on its way. With the link down
+// that may be for ever: then the buffers come back at the next use, or with the
+// device.
+const landing = 20 * time.Millisecond
+
+// land waits until the device has read what was sent, but not long.
+func (d *device) land(ctx context.Context) error {
+	if d.zero == nil {
+		return nil
+	}
+	for end := time.Now().Add(landing); ; time.Sleep(time.Millisecond) {
+		flying := 0
+		err := d.p.lc.Do(ctx, func() {
+			for _, t := range d.zero.tx {
+				t.Turn(0)
+				flying += int(t.tail - t.head)
+			}
+		})
+		if err != nil || flying == 0 || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // leave keeps a port that an attachment made, and that goes with it.
@@ -466,6 +537,7 @@ func (d *device) describe(i *Info) {
 		return
 	}
 	i.LinkUp = false
+	i.NIC = d.tellNIC()
 	if d.nic == nil {
 		return
 	}
@@ -480,7 +552,8 @@ func (d *device) describe(i *Info) {
 	}
 }
 
-// counters are the driver's own, since the device was plugged in.
+// counters are the driver's own, since the device was plugged in: those that all
+// drivers have, and under its names those that only this one has.
 func (d *device) counters() map[string]uint64 {
 	if d.nic == nil {
 		return nil
@@ -489,8 +562,15 @@ func (d *device) counters() map[string]uint64 {
 	if err != nil {
 		return nil
 	}
-	return map[string]uint64{
+	c := map[string]uint64{
 		"rx_frames": s.Ipackets, "rx_bytes": s.Ibytes, "rx_missed": s.Imissed, "rx_errors": s.Ierrors, "rx_no_mbuf": s.RxNoMbuf,
 		"tx_frames": s.Opackets, "tx_bytes": s.Obytes, "tx_errors": s.Oerrors,
 	}
+	xs, _ := d.nic.Xstats() // drivers without have none
+	for _, x := range xs {
+		if _, both := c[x.Name]; !both {
+			c[x.Name] = x.Value
+		}
+	}
+	return c
 }

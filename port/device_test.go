@@ -42,7 +42,11 @@ func TestDeviceRefusals(t *testing.T) {
 		{"unknown kind", port.Spec{Name: "a", Kind: "bus"}, unix.EINVAL, "bus"},
 		{"no interface", port.Spec{Name: "nosuch", Kind: port.KindInterface}, unix.ENXIO, "nosuch"},
 		{"unknown driver", port.Spec{Name: "lo", Kind: port.KindInterface, Driver: "raw"}, unix.EINVAL, "raw"},
-		{"ring too large", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", Slots: 1 << 16}, unix.ENOMEM, "1048832 bytes"},
+		{"ring too large", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", Slots: 1 << 15}, unix.ENOMEM, "524544 bytes"},
+		{"more descriptors than there can be", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", Slots: 1 << 16}, unix.EINVAL, "65536 descriptors"},
+		{"MTU too long", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "net_null_a", MTU: 9000}, unix.EINVAL, "MTU"},
+		{"no such PCI device", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "0000:7f:1f.7"}, unix.ENODEV, "lspci"},
+		{"short PCI address", port.Spec{Name: "a", Kind: port.KindDevice, Devargs: "7f:1f.7,x=1"}, unix.ENODEV, "0000:7f:1f.7"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			_, err := b.reg.CreatePort(limited(t), c.spec)

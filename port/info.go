@@ -52,8 +52,10 @@ type Spec struct {
 	Ifname  string // KindInterface: kernel interface; empty means Name
 	Driver  Driver // KindInterface
 	Devargs string // KindDevice: a DPDK vdev string ("net_null0,size=60")
-	Rings   int    // queue pairs, 0 means 1
+	Rings   int    // queue pairs, 0 means 1, or for hardware as many as it has, up to the number of CPUs
 	Slots   int    // slots per ring, 0 means 1024
+	MTU     int    // KindDevice: bytes of payload, 0 leaves it as the driver has it
+	Fill    string // KindDevice: what the device's buffers hold at first; for net_null, which delivers them as they are
 
 	// Host names the counterpart of a KindDevice in the host's network stack, an
 	// interface that is made for it; "" means that it has none. A KindInterface is
@@ -83,6 +85,7 @@ type Info struct {
 	RegionID                           uint16
 	Lcore                              int // id of the lcore that polls the port
 	Users                              []User
+	NIC                                *NIC // nil for ports without a device
 	Created                            time.Time
 }
 
@@ -170,6 +173,7 @@ type RegionStats struct {
 	Size          uint64 // bytes, netmap's nr_memsize
 	If, Ring, Buf PoolStats
 	Orphans       uint64 // buffers that a dead client left in no slot and no list
+	Lent          uint64 // buffers that devices receive into
 	Users         int    // ports living in the region
 }
 

@@ -2,8 +2,10 @@ package port
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
+	"github.com/netmapd/netmapd/netmap/abi"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -75,10 +77,12 @@ type txQueue struct {
 	mu    sync.Mutex // a switch may deliver from several lcores; one call a batch
 	batch *ethdev.TxBatch
 	most  uint32 // bytes of the longest frame
+
+	frames []sentFrame // scratch of copyTx
 }
 
 func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
-	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom}
+	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom, frames: make([]sentFrame, 0, burst)}
 }
 
 // Deliver transmits the frames of the list until the device takes no more.
@@ -117,3 +121,71 @@ func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, 
 }
 
 func (q *txQueue) free() { q.batch.Free() }
+
+// copyTx transmits copies of what a client sends, and gives the slots back at
+// once; what the device has no room for stays in the ring.
+type copyTx struct {
+	outlet
+	q *txQueue
+}
+
+// Turn transmits what the client published.
+func (t *copyTx) Turn(limit int) int {
+	from, n := t.published()
+	if n == 0 {
+		return 0
+	}
+	skipped := t.refuse(from, n, nil)
+	at := t.ring.Advance(from, skipped)
+	t.q.mu.Lock()
+	at = t.send(at, n-skipped, uint32(limit))
+	t.q.mu.Unlock()
+	if at != from {
+		t.ring.Complete(at)
+	}
+	return t.dist(from, at)
+}
+
+// send transmits frames up to one that cannot be sent, and returns the slot after
+// the last one taken.
+func (t *copyTx) send(at, n, limit uint32) uint32 {
+	slots, bufs := t.ring.Slots(), t.ring.Bufs()
+	b, first := t.q.batch, at
+	for taken := uint32(0); taken < n && taken < limit; {
+		k, _, bad := t.judge(at, n-taken, nil)
+		if bad || int(k) > b.Room() {
+			break
+		}
+		var length uint32
+		for i := range k {
+			w := slots.Load(t.ring.Advance(at, i))
+			// It was good a moment ago; if not any more, it is its client's loss.
+			idx, size := w.Idx(), min(uint32(w.Len()), t.size)
+			if !bufs.Valid(idx) {
+				idx = abi.MinBufIndex
+			}
+			b.Add(unsafe.Add(bufs.Base(), uintptr(idx)*uintptr(t.size)), size, i < k-1)
+			length += size
+		}
+		t.q.frames = append(t.q.frames, sentFrame{k, length})
+		taken += k
+		at = t.ring.Advance(at, k)
+	}
+	if len(t.q.frames) == 0 {
+		return first
+	}
+	refused := b.Refused()
+	used := t.q.nic.TxBurst(t.q.id, b)
+	at = first
+	for _, f := range t.q.frames[:used] {
+		t.books.Tx.Frames++
+		t.books.Tx.Bytes += uint64(f.bytes)
+		at = t.ring.Advance(at, f.slots)
+	}
+	t.books.Drops[vale.RxBadLength] += b.Refused() - refused
+	t.q.frames = t.q.frames[:0]
+	return at
+}
+
+// sentFrame is a frame of a batch.
+type sentFrame struct{ slots, bytes uint32 }

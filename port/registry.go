@@ -67,6 +67,7 @@ type Registry struct {
 	untidy   map[uint16]bool            // regions that clients left since then
 	swept    time.Time                  // when that was
 	wanted   chan struct{}              // an lcore has something for Tend
+	pinned   map[*shm.Region]*pins      // regions that devices work in
 }
 
 // NewRegistry makes an empty registry over running lcores (at least one).
@@ -77,6 +78,7 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 		regions: map[uint16]*shm.Region{}, sessions: map[*Session]struct{}{}, extra: map[int]uint32{},
 		sweep: map[uint16]map[uint32]bool{}, untidy: map[uint16]bool{},
 		claims: map[uint16]claim{}, nextMem: abi.MemIDGlobal, wanted: make(chan struct{}, 1),
+		pinned: map[*shm.Region]*pins{},
 	}
 }
 

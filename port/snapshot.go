@@ -61,7 +61,7 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 		st := r.Stats()
 		snap.Regions = append(snap.Regions, RegionStats{
 			ID: r.ID(), Name: r.Name(), Size: r.Geometry().Size(),
-			If: PoolStats(st.If), Ring: PoolStats(st.Ring), Buf: PoolStats(st.Buf), Orphans: st.Orphans, Users: st.Users,
+			If: PoolStats(st.If), Ring: PoolStats(st.Ring), Buf: PoolStats(st.Buf), Orphans: st.Orphans, Lent: st.Lent, Users: st.Users,
 		})
 	}
 	return snap, nil

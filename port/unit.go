@@ -1,9 +1,6 @@
 package port
 
-import (
-	"github.com/netmapd/netmapd/netmap/abi"
-	vale "github.com/netmapd/netmapd/switch"
-)
+import "github.com/netmapd/netmapd/netmap/abi"
 
 // deviceUnit moves frames between a device's queues and the rings of the
 // clients that have its port open: netmap without a switch.
@@ -14,20 +11,17 @@ type deviceUnit struct {
 
 type queuePair struct {
 	rx, tx   *kring
-	receive  *vale.Link
-	transmit *vale.Link
+	receive  mover
+	transmit mover
 }
 
 func newDeviceUnit(d *device) *deviceUnit {
 	p := d.p
 	u := &deviceUnit{silent: len(d.nic.Sockets()) == 0}
 	for i := range d.rx {
-		src := vale.NewTxSource(p.tx[i].Ring)
-		u.queues = append(u.queues, queuePair{
-			rx: p.rx[i], tx: p.tx[i],
-			receive:  vale.NewLink(d.rx[i], vale.NewRxSink(p.rx[i].Ring), true, &p.books),
-			transmit: vale.NewLink(src, d.tx[i], false, &p.books),
-		})
+		q := queuePair{rx: p.rx[i], tx: p.tx[i]}
+		q.receive, q.transmit = d.movers(i)
+		u.queues = append(u.queues, q)
 	}
 	return u
 }
@@ -40,10 +34,7 @@ func (u *deviceUnit) Poll() (n int) {
 		if q.rx.Bound() && q.rx.Release() > 0 {
 			n += q.receive.Turn(burst)
 		}
-		// Who closed the ring may still have it mapped: only a bound one is taken from.
-		if q.tx.Bound() {
-			n += q.transmit.Turn(burst)
-		}
+		n += q.transmit.Turn(burst)
 	}
 	return n
 }

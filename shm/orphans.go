@@ -11,6 +11,7 @@ type Stats struct {
 	If, Ring, Buf PoolStats
 	Users         int
 	Orphans       uint64 // see Sweep
+	Lent          uint64 // see Lend
 }
 
 // PoolStats count the objects of a pool.
@@ -31,6 +32,11 @@ func (r *Region) Stats() Stats {
 	for i := range r.c.rings {
 		if r.c.rings[i].used == 0 {
 			s.Ring.Free++
+		}
+	}
+	for i := range r.c.bufs {
+		if atomic.LoadUint32(&r.c.bufs[i]) == bufDevice {
+			s.Lent++
 		}
 	}
 	s.Buf = PoolStats{uint64(r.geo.Buf.Size), uint64(r.geo.Buf.Count) - abi.MinBufIndex, uint64(r.freeBuf)}

@@ -37,6 +37,9 @@ func (o Owners) ToClient(idx uint32) {
 	o[idx] = bufClient // nobody else changes a device's buffer, and a word is written whole
 }
 
+// Held tells whether a buffer that exists is a client's at the moment.
+func (o Owners) Held(idx uint32) bool { return atomic.LoadUint32(&o[idx])%oneFlight == bufClient }
+
 // Launch notes that a device transmits from a client's buffer. It fails as ToDevice does, except that a buffer can be
 // transmitted several times at once. Any lcore.
 func (o Owners) Launch(idx uint32) bool {

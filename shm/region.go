@@ -137,6 +137,15 @@ func (r *Region) load() (err error) {
 	return err
 }
 
+// PageSize is that of its memory, in bytes.
+func (r *Region) PageSize() int {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(r.data.FD(), &st); err == nil && st.Type == unix.HUGETLBFS_MAGIC {
+		return int(st.Bsize)
+	}
+	return pageSize
+}
+
 // ID is the memory id (NC A.11).
 func (r *Region) ID() uint16 { return r.id }
 

@@ -101,6 +101,7 @@ type ZeroRx struct {
 	back []uint32
 	addr []unsafe.Pointer
 	more []bool
+	n    int
 }
 
 // NewZeroRx makes what receives from a queue of a device that was configured with a pinned pool, up to n segments (1 to 4096)
@@ -124,8 +125,12 @@ func (d *Device) NewZeroRx(queue uint16, n int) *ZeroRx {
 // Burst hands the buffers that were given back to the pool, then receives up to limit frames, and returns the number of
 // segments. The buffers of those with an index are the caller's from then on, who gives back one buffer for each with Back.
 func (r *ZeroRx) Burst(limit int) int {
-	return int(C.netmapd_zrx_burst(r.dev, r.q, r.h, C.uint32_t(limit)))
+	r.n = int(C.netmapd_zrx_burst(r.dev, r.q, r.h, C.uint32_t(limit)))
+	return r.n
 }
+
+// Has tells whether the last burst has a segment i.
+func (r *ZeroRx) Has(i int) bool { return i < r.n }
 
 // Idx is the buffer that segment i lies in; 0 says that it lies elsewhere, at Addr, and must be copied before the next Burst.
 func (r *ZeroRx) Idx(i int) uint32 { return r.idx[i] }

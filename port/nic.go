@@ -1,0 +1,248 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/dpdk/ethdev"
+	"github.com/netmapd/netmapd/dpdk/mempool"
+	"github.com/netmapd/netmapd/shm"
+	vale "github.com/netmapd/netmapd/switch"
+)
+
+// This file is what a NIC has beside other devices: limits, and buffers that are
+// the region's own.
+
+// zeroCopy is the state of a device whose frames stay in the region's buffers,
+// one way or both.
+type zeroCopy struct {
+	pins *pins
+	lent int // buffers of the region that the device receives into
+	mark *probe
+	rx   []*ethdev.ZeroRx
+	tx   []*zeroTx // made when the rings are there
+}
+
+// pins are the mbufs of one region, shared by its devices: so a frame can go from
+// one to the other in the buffer it came in.
+type pins struct {
+	region *shm.Region
+	pool   *mempool.Pinned
+	users  int
+}
+
+// pinSeq numbers the pools: the names must differ.
+var pinSeq atomic.Uint32
+
+// pin makes the mbufs of a region, or shares them.
+func (g *Registry) pin(r *shm.Region) (*pins, error) {
+	if p := g.pinned[r]; p != nil {
+		p.users++
+		return p, nil
+	}
+	bufs := r.Bufs()
+	pool, err := mempool.NewPinned(fmt.Sprintf("region%d.%d", r.ID(), pinSeq.Add(1)), bufs.Base(), bufs.Num(), bufs.Size(), r.PageSize())
+	if err != nil {
+		return nil, err
+	}
+	p := &pins{region: r, pool: pool, users: 1}
+	g.pinned[r] = p
+	return p, nil
+}
+
+// unpin ends one share. The device does not use the pool any more.
+func (g *Registry) unpin(p *pins) error {
+	if p.users--; p.users > 0 {
+		return nil
+	}
+	delete(g.pinned, p.region)
+	return p.pool.Free()
+}
+
+// shape brings what was asked for into the limits of the device, or says which
+// one it exceeds.
+func (d *device) shapeUp(cfg *ethdev.Config) error {
+	i := d.nic.Info()
+	if d.queues == 0 {
+		d.queues = 1
+		if i.Bus == "pci" {
+			d.queues = max(1, min(int(i.MaxRxQueues), int(i.MaxTxQueues), runtime.NumCPU()))
+		}
+	}
+	limit := func(what string, asked, most int) error {
+		return fmt.Errorf("%d %s were asked for, %s (%s) has %d at most: %w", asked, what, d.nic.Name(), i.Driver, most, unix.EINVAL)
+	}
+	most := min(int(i.MaxRxQueues), int(i.MaxTxQueues))
+	switch {
+	case d.queues > most:
+		return limit("queue pairs", d.queues, most)
+	case d.slots > int(min(i.MaxRxDesc, i.MaxTxDesc)):
+		return limit("descriptors in a queue", d.slots, int(min(i.MaxRxDesc, i.MaxTxDesc)))
+	case d.mtu > int(i.MaxMTU) && i.MaxMTU > 0:
+		return limit("bytes of MTU", d.mtu, int(i.MaxMTU))
+	case d.mtu+etherLen+vlanRoom > d.bufSize && !(i.ScatterRx && i.MultiSegTx):
+		return fmt.Errorf("an MTU of %d bytes does not fit the buffers of %d, and driver %s does not spread frames over several; "+
+			"lower the MTU, or give the region larger buffers (memory.global.buf-size): %w", d.mtu, d.bufSize, i.Driver, unix.EINVAL)
+	}
+	cfg.RxQueues, cfg.TxQueues = uint16(d.queues), uint16(d.queues)
+	cfg.RxDesc, cfg.TxDesc, cfg.MTU = uint16(d.slots), uint16(d.slots), uint16(d.mtu)
+	return nil
+}
+
+// goZero gets a device ready to work in the region's buffers, as far as its
+// driver allows it. Where it does not work the device copies, and d.copies says
+// why.
+func (d *device) goZero(cfg *ethdev.Config) {
+	z := d.nic.ZeroCopy()
+	d.copies = z.Why
+	if d.ifname != "" || d.broken != "" || !z.Rx || !z.Tx {
+		if d.broken != "" {
+			d.copies = d.broken
+		}
+		return
+	}
+	pins, err := d.g.pin(d.region)
+	if err != nil {
+		d.copies = err.Error()
+		return
+	}
+	d.zero = &zeroCopy{pins: pins}
+	if err := d.lend(cfg); err != nil {
+		d.copies = err.Error()
+		d.endZero()
+		return
+	}
+	cfg.Pinned, cfg.TxEach = pins.pool, z.ByStatus
+}
+
+// lend gives the device buffers to receive into: for all descriptors, for the
+// bursts that are being handed over, and what the lcores keep at hand.
+func (d *device) lend(cfg *ethdev.Config) error {
+	z := d.zero
+	if err := d.nic.MapDMA(z.pins.pool); err != nil {
+		return err
+	}
+	descs := int(cfg.RxDesc)
+	if descs == 0 {
+		descs = 1024
+	}
+	idx, err := d.region.Lend(d.queues*(descs+2*burst) + 512*len(d.g.lcores))
+	if err != nil {
+		return err
+	}
+	z.lent = len(idx)
+	z.mark = &probe{fail: d.suspect}
+	z.mark.mark(d.region.Bufs(), idx)
+	z.pins.pool.Put(idx)
+	if d.fill != "" {
+		return z.pins.pool.Pool().Fill([]byte(d.fill))
+	}
+	return nil
+}
+
+// suspect is what the probe says, on the lcore.
+func (d *device) suspect(why string) {
+	d.doubt.Store(&why)
+	d.g.wantTending()
+}
+
+// endZero takes the buffers back after the device was closed, or did not start.
+func (d *device) endZero() {
+	z := d.zero
+	if z == nil {
+		return
+	}
+	d.zero = nil
+	for _, q := range z.rx {
+		q.Free()
+	}
+	var errs []error
+	for _, q := range z.tx {
+		errs = append(errs, q.free())
+	}
+	for _, l := range d.g.lcores {
+		_ = l.Do(context.Background(), z.pins.pool.Flush) // what a stuck lcore has at hand is missing below
+	}
+	idx := z.pins.pool.Take(z.lent)
+	errs = append(errs, d.region.Recover(idx), d.g.unpin(z.pins))
+	if missing := z.lent - len(idx); missing > 0 {
+		errs = append(errs, fmt.Errorf("%d of the %d buffers that it was lent are missing", missing, z.lent))
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.log.Error("take the buffers back from a device", "device", d.devargs, "err", err)
+	}
+}
+
+// movers joins queue i with the rings of the port.
+func (d *device) movers(i int) (receive, transmit mover) {
+	p := d.p
+	rx, tx := p.rx[i], p.tx[i]
+	out := newOutlet(tx.Ring, &p.books)
+	z := d.zero
+	if z == nil {
+		return vale.NewLink(d.rx[i], vale.NewRxSink(rx.Ring), true, &p.books), &copyTx{outlet: out, q: d.tx[i]}
+	}
+	bufs := p.region.Bufs()
+	return &zeroRx{
+		ring: rx.Ring, q: z.rx[i], owners: p.region.Owners(), base: bufs.Base(), size: bufs.Size(), books: &p.books, probe: z.mark,
+	}, z.tx[i]
+}
+
+// makeZeroTx makes the ways out, which need rings.
+func (d *device) makeZeroTx() error {
+	z := d.zero
+	if z == nil || z.tx != nil {
+		return nil
+	}
+	for i := range d.queues {
+		q, err := d.nic.NewZeroTx(uint16(i), z.pins.pool, burst)
+		if err != nil {
+			return err
+		}
+		capacity := 2*int(d.nic.Config().TxDesc) + burst
+		z.tx = append(z.tx, newZeroTx(newOutlet(d.p.tx[i].Ring, &d.p.books), q, d.p.region.Owners(), capacity))
+	}
+	return nil
+}
+
+// NIC is what a port tells of the device behind it.
+type NIC struct {
+	Bus         string // "pci", "vdev"
+	Address     string // on the bus: a PCI address, or the name of a vdev
+	PCIID       string // vendor and device, "8086:100e"
+	NUMA        int    // node, -1 if unknown
+	Present     bool   // false while it is unplugged
+	LinkMbps    uint32 // 0 if unknown
+	FullDuplex  bool
+	Promiscuous bool
+	RxZeroCopy  bool   // frames stay in the buffer that the device wrote
+	TxZeroCopy  bool   // the device reads the client's buffer
+	Copies      string // why not, "" if neither way copies
+	QueueLcores []int  // by queue: the lcore that polls it
+}
+
+// tellNIC describes the device.
+func (d *device) tellNIC() *NIC {
+	n := &NIC{NUMA: -1, Address: d.address, Copies: d.copies, Present: d.nic != nil}
+	if d.nic == nil {
+		return n
+	}
+	i := d.nic.Info()
+	n.Bus, n.NUMA, n.Promiscuous = i.Bus, i.NUMA, d.nic.Config().Promiscuous
+	n.Address = i.Device
+	if i.Bus == "pci" {
+		n.PCIID = ethdev.PCIID(i.Device)
+	}
+	n.RxZeroCopy, n.TxZeroCopy = d.zero != nil, d.zero != nil
+	n.QueueLcores = slices.Repeat([]int{d.p.lc.ID()}, d.queues)
+	if l, err := d.nic.Link(); err == nil && l.Speed != ^uint32(0) {
+		n.LinkMbps, n.FullDuplex = l.Speed, l.FullDuplex
+	}
+	return n
+}

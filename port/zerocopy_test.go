@@ -1,0 +1,170 @@
+package port_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/netmapd/netmapd/netmap"
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/port"
+)
+
+// capture writes frames as a capture file, which the pcap driver can read.
+func capture(t *testing.T, frames [][]byte) string {
+	t.Helper()
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, 0xa1b2c3d4) // magic, version 2.4, zone, accuracy, longest, Ethernet
+	b = le.AppendUint16(le.AppendUint16(b, 2), 4)
+	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(le.AppendUint32(b, 0), 0), 65535), 1)
+	for _, f := range frames {
+		b = le.AppendUint32(le.AppendUint32(b, 0), 0)
+		b = le.AppendUint32(le.AppendUint32(b, uint32(len(f))), uint32(len(f)))
+		b = append(b, f...)
+	}
+	file := filepath.Join(t.TempDir(), "c.pcap")
+	must(t, os.WriteFile(file, b, 0o600))
+	return file
+}
+
+// captured reads such a file.
+func captured(t *testing.T, file string) (frames [][]byte) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	must(t, err)
+	for b = b[24:]; len(b) >= 16; {
+		n := binary.LittleEndian.Uint32(b[8:])
+		frames = append(frames, b[16:16+n])
+		b = b[16+n:]
+	}
+	return frames
+}
+
+func manyFrames(n int) (frames [][]byte) {
+	for i := range n {
+		frames = append(frames, frame(2, 1, 60+i%1400, i))
+	}
+	return frames
+}
+
+func (b *bed) wantZeroCopy(name string) {
+	b.t.Helper()
+	i, err := b.reg.Port(limited(b.t), name)
+	must(b.t, err)
+	if i.NIC == nil || !i.NIC.RxZeroCopy || !i.NIC.TxZeroCopy || i.NIC.Copies != "" {
+		b.t.Fatalf("the port does not say that it works without copying: %+v", i.NIC)
+	}
+}
+
+// emptied checks that a region got every buffer back.
+func (b *bed) emptied() {
+	b.t.Helper()
+	if r := b.region(abi.MemIDGlobal); r.Users != 0 || r.Lent != 0 || r.Buf.Free != r.Buf.Total {
+		b.t.Errorf("buffers are missing: %+v", r)
+	}
+}
+
+// What a device received is not copied: the slot gets another buffer, and says so.
+// What is sent is read where the client wrote it, and its index stays.
+func TestZeroCopyMovesBuffers(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	sent := manyFrames(3000)
+	out := filepath.Join(t.TempDir(), "out.pcap")
+	b.device("nic", fmt.Sprintf("net_pcap_z,rx_pcap=%s,tx_pcap=%s", capture(t, sent), out), 0, 256)
+	b.wantZeroCopy("nic")
+	d := b.open("netmap:nic")
+	r := d.RxRings()[0]
+	before := map[uint32]bool{}
+	for i := range r.NumSlots() {
+		before[r.Slot(i).BufIdx] = true
+	}
+	var got [][]byte
+	changed := 0
+	for len(got) < len(sent) {
+		must(t, d.RxSync())
+		for r.Space() > 0 {
+			s := r.Slot(r.Cur())
+			if s.Flags&abi.NSBufChanged != 0 {
+				changed++
+			}
+			buf := make([]byte, 2048)
+			n, _ := r.Recv(buf)
+			got = append(got, buf[:n])
+		}
+	}
+	same(t, got, sent)
+	if changed != len(sent) {
+		t.Errorf("%d of %d slots said that their buffer changed", changed, len(sent))
+	}
+	tx := d.TxRings()[0]
+	index := tx.Slot(tx.Cur()).BufIdx
+	at := tx.Cur()
+	send(t, d, 0, sent[:1000]...)
+	b.eventually("the last frame to leave", func() bool { must(t, d.TxSync()); return tx.Space() == tx.NumSlots()-1 })
+	if now := tx.Slot(at).BufIdx; now != index {
+		t.Errorf("a slot that was sent has buffer %d, had %d", now, index)
+	}
+	b.close(d)
+	must(t, b.reg.DeletePort(limited(t), "nic"))
+	same(t, captured(t, out), sent[:1000])
+	b.emptied()
+}
+
+// A client that gives indices twice, swaps them and makes them up, both ways and
+// under traffic, gets errors and keeps the damage to itself: at the end every
+// buffer is there once, and another client of the device was served well.
+func TestZeroCopyHostileIndices(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	file := capture(t, manyFrames(64))
+	b.device("nic", fmt.Sprintf("net_pcap_h,rx_pcap=%s,rx_pcap=%s,infinite_rx=1", file, file), 2, 64)
+	b.wantZeroCopy("nic")
+	good, bad := b.open("netmap:nic-0"), b.open("netmap:nic-1")
+	rng := rand.New(rand.NewPCG(1, 2))
+	spoil := func(ring *netmap.Ring) {
+		n := ring.NumSlots()
+		a, c := rng.Uint32N(n), rng.Uint32N(n)
+		switch rng.IntN(4) {
+		case 0:
+			ring.Slot(a).BufIdx, ring.Slot(c).BufIdx = ring.Slot(c).BufIdx, ring.Slot(a).BufIdx
+		case 1:
+			ring.Slot(a).BufIdx = ring.Slot(c).BufIdx
+		case 2:
+			ring.Slot(a).BufIdx = rng.Uint32N(40000)
+		case 3:
+			ring.Slot(a).BufIdx = rng.Uint32()
+		}
+	}
+	buf := make([]byte, 2048)
+	for range 3000 {
+		for _, r := range bad.RxRings() {
+			spoil(&r.Ring)
+			for range rng.IntN(30) {
+				r.Recv(buf)
+			}
+		}
+		for _, r := range bad.TxRings() {
+			spoil(&r.Ring)
+			for range rng.IntN(30) {
+				r.Send(frame(1, 2, 60, 1))
+			}
+		}
+		_ = bad.TxSync()
+		_ = bad.RxSync()
+	}
+	for _, f := range receive(t, good, 2000) {
+		if len(f) < 60 || f[12] != testEtherType>>8 {
+			t.Fatalf("the other client received a spoilt frame: % x", f[:min(len(f), 20)])
+		}
+	}
+	st := b.stats("nic")
+	if st.Drops["rx_bad_index"] == 0 || st.Drops["bad_index"] == 0 {
+		t.Errorf("nothing was refused: %+v", st.Drops)
+	}
+	b.close(bad)
+	b.close(good)
+	must(t, b.reg.DeletePort(limited(t), "nic"))
+	b.emptied()
+}
