@@ -12,8 +12,8 @@ import (
 // same are equal.
 func (s Spec) normal() Spec {
 	s.Kind = cmp.Or(s.Kind, KindInterface)
-	s.Rings = cmp.Or(s.Rings, 1)
 	if s.Kind == KindInterface {
+		s.Rings = cmp.Or(s.Rings, 1)
 		s.Ifname = cmp.Or(s.Ifname, s.Name)
 		s.Driver = cmp.Or(s.Driver, DriverAuto)
 	}

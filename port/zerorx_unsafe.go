@@ -207,4 +207,3 @@ func (p *probe) look(z *zeroRx) bool {
 		}
 	}
 }
-

@@ -62,8 +62,8 @@ func showPort(ctx context.Context, ports pb.PortServiceClient, out *printer, nam
 type portCreateOptions struct {
 	kind, ifname, driver, devargs, host string
 
-	rings, slots uint32
-	dropUnbound  bool
+	rings, slots, mtu uint32
+	dropUnbound       bool
 }
 
 // AddFlags declares the flags.
@@ -71,8 +71,9 @@ func (o *portCreateOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kind, "kind", "", "interface (of the kernel) or device (of DPDK); by default device with --devargs, else interface")
 	flags.StringVar(&o.ifname, "ifname", "", "kernel interface, when it is not called as the port")
 	flags.StringVar(&o.driver, "driver", "", "how a kernel interface is reached: auto, af_xdp or af_packet (default auto)")
-	flags.StringVar(&o.devargs, "devargs", "", `DPDK device, such as "net_null0,size=60"`)
-	flags.Uint32Var(&o.rings, "rings", 0, "queue pairs (default 1)")
+	flags.StringVar(&o.devargs, "devargs", "", `DPDK device: a PCI address, or a virtual one such as "net_null0,size=60"`)
+	flags.Uint32Var(&o.mtu, "mtu", 0, "bytes of payload in a frame, of a device (default as its driver has it)")
+	flags.Uint32Var(&o.rings, "rings", 0, "queue pairs (default 1, or as many as the hardware has, up to the number of CPUs)")
 	flags.Uint32Var(&o.slots, "slots", 0, "slots in each ring (default 1024)")
 	flags.StringVar(&o.host, "host", "", "name of an interface that the host uses the device through; it is made, and programs have host rings")
 	flags.BoolVar(&o.dropUnbound, "drop-unbound", false, "drop frames of queues that no program has open, instead of giving them to the host")
@@ -80,7 +81,7 @@ func (o *portCreateOptions) AddFlags(flags *pflag.FlagSet) {
 
 // spec is what the API is asked for.
 func (o *portCreateOptions) spec(name string) (*pb.PortSpec, error) {
-	spec := &pb.PortSpec{Name: name, Ifname: o.ifname, Devargs: o.devargs, Rings: o.rings, Slots: o.slots, HostIfname: o.host, DropUnbound: o.dropUnbound}
+	spec := &pb.PortSpec{Name: name, Ifname: o.ifname, Devargs: o.devargs, Rings: o.rings, Slots: o.slots, HostIfname: o.host, DropUnbound: o.dropUnbound, Mtu: o.mtu}
 	kind := o.kind
 	if kind == "" {
 		kind = "interface"
@@ -175,6 +176,65 @@ type portView struct {
 	Lcore     int32      `json:"lcore"`
 	Users     []userView `json:"users"`
 	Created   *time.Time `json:"created"`
+	NIC       *nicView   `json:"nic,omitempty"`
+}
+
+// nicView is pb.PortNIC to be printed.
+type nicView struct {
+	Bus         string  `json:"bus"`
+	Address     string  `json:"address"`
+	PCIID       string  `json:"pci_id"`
+	NUMA        int32   `json:"numa"`
+	Present     bool    `json:"present"`
+	LinkMbps    uint32  `json:"link_mbps"`
+	FullDuplex  bool    `json:"full_duplex"`
+	Promiscuous bool    `json:"promiscuous"`
+	RxZeroCopy  bool    `json:"rx_zero_copy"`
+	TxZeroCopy  bool    `json:"tx_zero_copy"`
+	Copies      string  `json:"copies"`
+	QueueLcores []int32 `json:"queue_lcores"`
+}
+
+func viewNIC(n *pb.PortNIC) *nicView {
+	if n == nil {
+		return nil
+	}
+	return &nicView{
+		Bus: n.GetBus(), Address: n.GetAddress(), PCIID: n.GetPciId(), NUMA: n.GetNuma(), Present: n.GetPresent(),
+		LinkMbps: n.GetLinkMbps(), FullDuplex: n.GetFullDuplex(), Promiscuous: n.GetPromiscuous(),
+		RxZeroCopy: n.GetRxZeroCopy(), TxZeroCopy: n.GetTxZeroCopy(), Copies: n.GetCopies(),
+		QueueLcores: orEmpty(n.GetQueueLcores()),
+	}
+}
+
+// device names it: "pci 0000:01:00.0 [8086:100e], NUMA node 0".
+func (n *nicView) device() string {
+	s := strings.TrimSpace(n.Bus + " " + n.Address)
+	if n.PCIID != "" {
+		s += " [" + n.PCIID + "]"
+	}
+	if n.NUMA >= 0 {
+		s += fmt.Sprintf(", NUMA node %d", n.NUMA)
+	}
+	if !n.Present {
+		s += ", unplugged"
+	}
+	return s
+}
+
+// copying says which way frames are copied: "rx zero-copy, tx copy (why)".
+func (n *nicView) copying() string {
+	word := func(zero bool) string {
+		if zero {
+			return "zero-copy"
+		}
+		return "copy"
+	}
+	s := "rx " + word(n.RxZeroCopy) + ", tx " + word(n.TxZeroCopy)
+	if n.Copies != "" {
+		s += " (" + n.Copies + ")"
+	}
+	return s
 }
 
 // userView is pb.PortUser to be printed.
@@ -194,7 +254,7 @@ func viewPort(p *pb.Port) portView {
 		MAC: p.GetMac(), LinkUp: p.GetLinkUp(), MTU: p.GetMtu(),
 		TxRings: p.GetTxRings(), RxRings: p.GetRxRings(), TxSlots: p.GetTxSlots(), RxSlots: p.GetRxSlots(),
 		RegionID: p.GetRegionId(), Lcore: p.GetLcore(),
-		Users: views(p.GetUsers(), viewUser), Created: when(p.GetCreated()),
+		Users: views(p.GetUsers(), viewUser), Created: when(p.GetCreated()), NIC: viewNIC(p.GetNic()),
 	}
 }
 
@@ -231,6 +291,15 @@ func (p portView) table(t *table) {
 	t.row("Rings:", fmt.Sprintf("%d tx of %d slots, %d rx of %d slots", p.TxRings, p.TxSlots, p.RxRings, p.RxSlots))
 	t.row("Region:", p.RegionID)
 	t.row("Lcore:", p.Lcore)
+	if n := p.NIC; n != nil {
+		t.row("Device:", n.device())
+		if n.LinkMbps > 0 {
+			t.row("Speed:", fmt.Sprintf("%d Mbit/s", n.LinkMbps))
+		}
+		t.row("Promiscuous:", n.Promiscuous)
+		t.row("Buffers:", n.copying())
+		t.row("Queues:", fmt.Sprintf("polled by lcores %v", n.QueueLcores))
+	}
 	t.row("Ephemeral:", p.Ephemeral)
 	t.row("Created:", whenText(p.Created))
 	if len(p.Users) == 0 {

@@ -55,7 +55,23 @@ func portToProto(p port.Info) *pb.Port {
 		Lcore:     int32(p.Lcore),
 		Users:     convert(p.Users, userToProto),
 		Created:   timestamp(p.Created),
+		Nic:       nicToProto(p.NIC),
 	}
+}
+
+func nicToProto(n *port.NIC) *pb.PortNIC {
+	if n == nil {
+		return nil
+	}
+	out := &pb.PortNIC{
+		Bus: n.Bus, Address: text(n.Address), PciId: n.PCIID, Numa: int32(n.NUMA), Present: n.Present,
+		LinkMbps: n.LinkMbps, FullDuplex: n.FullDuplex, Promiscuous: n.Promiscuous,
+		RxZeroCopy: n.RxZeroCopy, TxZeroCopy: n.TxZeroCopy, Copies: text(n.Copies),
+	}
+	for _, l := range n.QueueLcores {
+		out.QueueLcores = append(out.QueueLcores, int32(l))
+	}
+	return out
 }
 
 func userToProto(u port.User) *pb.PortUser {

@@ -100,6 +100,7 @@ func portSpec(spec *pb.PortSpec) (port.Spec, error) {
 	p.newPort("spec.name", spec.GetName())
 	p.atMost("spec.rings", spec.GetRings(), maxRings)
 	p.atMost("spec.slots", spec.GetSlots(), maxSlots)
+	p.atMost("spec.mtu", spec.GetMtu(), maxMTU)
 	switch spec.GetKind() {
 	case pb.PortKind_PORT_KIND_INTERFACE:
 		p.interfaceFields(spec)
@@ -123,6 +124,7 @@ func portSpec(spec *pb.PortSpec) (port.Spec, error) {
 		Devargs: spec.GetDevargs(),
 		Rings:   int(spec.GetRings()),
 		Slots:   int(spec.GetSlots()),
+		MTU:     int(spec.GetMtu()),
 
 		Host: spec.GetHostIfname(), DropUnbound: spec.GetDropUnbound(),
 	}, nil
@@ -142,6 +144,9 @@ func (p *problems) interfaceFields(spec *pb.PortSpec) {
 	}
 	if spec.GetHostIfname() != "" {
 		p.add("spec.host_ifname", "only for PORT_KIND_DEVICE; a kernel interface is its own")
+	}
+	if spec.GetMtu() != 0 {
+		p.add("spec.mtu", "only for PORT_KIND_DEVICE; an interface of the kernel has its own: ip link set mtu")
 	}
 }
 

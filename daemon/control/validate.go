@@ -19,7 +19,8 @@ const (
 	maxSpec       = 255
 	maxRings      = 1024 // ring objects of the largest region (NC A.10)
 	maxSlots      = 8176 // slots in the largest ring object (NC A.10: (131072 - 256) / 16)
-	maxExtraBufs  = 1e6  // buffers of the largest region (NC A.10)
+	maxMTU        = 65535
+	maxExtraBufs  = 1e6 // buffers of the largest region (NC A.10)
 	maxStatsPorts = 1 << 10
 )
 

@@ -160,7 +160,8 @@ type PortSpec struct {
 	// PORT_KIND_DEVICE only, and required there: a DPDK device string such as
 	// "net_null0,size=60". At most 1024 bytes.
 	Devargs string `protobuf:"bytes,5,opt,name=devargs,proto3" json:"devargs,omitempty"`
-	// Queue pairs. 0 means 1; at most 1024.
+	// Queue pairs. 0 means 1, or for hardware as many as it has, up to the number
+	// of CPUs; at most 1024.
 	Rings uint32 `protobuf:"varint,6,opt,name=rings,proto3" json:"rings,omitempty"`
 	// Slots in each ring. 0 means 1024; at most 8176, the most that the largest
 	// ring object holds.
@@ -173,7 +174,10 @@ type PortSpec struct {
 	// Frames that arrive on queues whose rings no program has open, while the
 	// device is in use, are dropped; otherwise they go to the host, where there is a
 	// way to it.
-	DropUnbound   bool `protobuf:"varint,9,opt,name=drop_unbound,json=dropUnbound,proto3" json:"drop_unbound,omitempty"`
+	DropUnbound bool `protobuf:"varint,9,opt,name=drop_unbound,json=dropUnbound,proto3" json:"drop_unbound,omitempty"`
+	// PORT_KIND_DEVICE only: bytes of payload in a frame. 0 leaves it as the
+	// driver has it; at most 65535.
+	Mtu           uint32 `protobuf:"varint,30,opt,name=mtu,proto3" json:"mtu,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +275,13 @@ func (x *PortSpec) GetDropUnbound() bool {
 	return false
 }
 
+func (x *PortSpec) GetMtu() uint32 {
+	if x != nil {
+		return x.Mtu
+	}
+	return 0
+}
+
 // Port is a live port.
 type Port struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -309,7 +320,10 @@ type Port struct {
 	// The descriptors bound to it.
 	Users []*PortUser `protobuf:"bytes,17,rep,name=users,proto3" json:"users,omitempty"`
 	// When the port came into being.
-	Created       *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created,proto3" json:"created,omitempty"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created,proto3" json:"created,omitempty"`
+	// The device behind it. Unset for ports without one, and for kernel
+	// interfaces.
+	Nic           *PortNIC `protobuf:"bytes,30,opt,name=nic,proto3" json:"nic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +484,158 @@ func (x *Port) GetCreated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Port) GetNic() *PortNIC {
+	if x != nil {
+		return x.Nic
+	}
+	return nil
+}
+
+// PortNIC is the device behind a port.
+type PortNIC struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its bus: "pci", "vdev".
+	Bus string `protobuf:"bytes,1,opt,name=bus,proto3" json:"bus,omitempty"`
+	// Its address there: a PCI address, or the name of a virtual device.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// Vendor and device of a PCI device, such as "8086:100e". Else empty.
+	PciId string `protobuf:"bytes,3,opt,name=pci_id,json=pciId,proto3" json:"pci_id,omitempty"`
+	// NUMA node, -1 if unknown.
+	Numa int32 `protobuf:"varint,4,opt,name=numa,proto3" json:"numa,omitempty"`
+	// False while the device is unplugged; the port waits for it then.
+	Present bool `protobuf:"varint,5,opt,name=present,proto3" json:"present,omitempty"`
+	// Speed of the link in Mbit/s, 0 if unknown.
+	LinkMbps uint32 `protobuf:"varint,6,opt,name=link_mbps,json=linkMbps,proto3" json:"link_mbps,omitempty"`
+	// Whether the link works both ways at once.
+	FullDuplex bool `protobuf:"varint,7,opt,name=full_duplex,json=fullDuplex,proto3" json:"full_duplex,omitempty"`
+	// Whether frames for other addresses are received.
+	Promiscuous bool `protobuf:"varint,8,opt,name=promiscuous,proto3" json:"promiscuous,omitempty"`
+	// Received frames stay in the buffer that the device wrote.
+	RxZeroCopy bool `protobuf:"varint,9,opt,name=rx_zero_copy,json=rxZeroCopy,proto3" json:"rx_zero_copy,omitempty"`
+	// The device reads what is sent where the client wrote it.
+	TxZeroCopy bool `protobuf:"varint,10,opt,name=tx_zero_copy,json=txZeroCopy,proto3" json:"tx_zero_copy,omitempty"`
+	// Why frames are copied. Empty when they are not.
+	Copies string `protobuf:"bytes,11,opt,name=copies,proto3" json:"copies,omitempty"`
+	// For each queue pair the lcore that polls it.
+	QueueLcores   []int32 `protobuf:"varint,12,rep,packed,name=queue_lcores,json=queueLcores,proto3" json:"queue_lcores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortNIC) Reset() {
+	*x = PortNIC{}
+	mi := &file_netmapd_v1_port_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortNIC) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortNIC) ProtoMessage() {}
+
+func (x *PortNIC) ProtoReflect() protoreflect.Message {
+	mi := &file_netmapd_v1_port_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortNIC.ProtoReflect.Descriptor instead.
+func (*PortNIC) Descriptor() ([]byte, []int) {
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PortNIC) GetBus() string {
+	if x != nil {
+		return x.Bus
+	}
+	return ""
+}
+
+func (x *PortNIC) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *PortNIC) GetPciId() string {
+	if x != nil {
+		return x.PciId
+	}
+	return ""
+}
+
+func (x *PortNIC) GetNuma() int32 {
+	if x != nil {
+		return x.Numa
+	}
+	return 0
+}
+
+func (x *PortNIC) GetPresent() bool {
+	if x != nil {
+		return x.Present
+	}
+	return false
+}
+
+func (x *PortNIC) GetLinkMbps() uint32 {
+	if x != nil {
+		return x.LinkMbps
+	}
+	return 0
+}
+
+func (x *PortNIC) GetFullDuplex() bool {
+	if x != nil {
+		return x.FullDuplex
+	}
+	return false
+}
+
+func (x *PortNIC) GetPromiscuous() bool {
+	if x != nil {
+		return x.Promiscuous
+	}
+	return false
+}
+
+func (x *PortNIC) GetRxZeroCopy() bool {
+	if x != nil {
+		return x.RxZeroCopy
+	}
+	return false
+}
+
+func (x *PortNIC) GetTxZeroCopy() bool {
+	if x != nil {
+		return x.TxZeroCopy
+	}
+	return false
+}
+
+func (x *PortNIC) GetCopies() string {
+	if x != nil {
+		return x.Copies
+	}
+	return ""
+}
+
+func (x *PortNIC) GetQueueLcores() []int32 {
+	if x != nil {
+		return x.QueueLcores
+	}
+	return nil
+}
+
 // PortUser is one descriptor bound to a port.
 type PortUser struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -491,7 +657,7 @@ type PortUser struct {
 
 func (x *PortUser) Reset() {
 	*x = PortUser{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[2]
+	mi := &file_netmapd_v1_port_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +669,7 @@ func (x *PortUser) String() string {
 func (*PortUser) ProtoMessage() {}
 
 func (x *PortUser) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[2]
+	mi := &file_netmapd_v1_port_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +682,7 @@ func (x *PortUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortUser.ProtoReflect.Descriptor instead.
 func (*PortUser) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{2}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PortUser) GetPid() int32 {
@@ -570,7 +736,7 @@ type ListPortsRequest struct {
 
 func (x *ListPortsRequest) Reset() {
 	*x = ListPortsRequest{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[3]
+	mi := &file_netmapd_v1_port_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +748,7 @@ func (x *ListPortsRequest) String() string {
 func (*ListPortsRequest) ProtoMessage() {}
 
 func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[3]
+	mi := &file_netmapd_v1_port_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +761,7 @@ func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsRequest.ProtoReflect.Descriptor instead.
 func (*ListPortsRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{3}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{4}
 }
 
 // ListPortsResponse holds all ports.
@@ -609,7 +775,7 @@ type ListPortsResponse struct {
 
 func (x *ListPortsResponse) Reset() {
 	*x = ListPortsResponse{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[4]
+	mi := &file_netmapd_v1_port_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +787,7 @@ func (x *ListPortsResponse) String() string {
 func (*ListPortsResponse) ProtoMessage() {}
 
 func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[4]
+	mi := &file_netmapd_v1_port_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +800,7 @@ func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsResponse.ProtoReflect.Descriptor instead.
 func (*ListPortsResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{4}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListPortsResponse) GetPorts() []*Port {
@@ -655,7 +821,7 @@ type GetPortRequest struct {
 
 func (x *GetPortRequest) Reset() {
 	*x = GetPortRequest{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[5]
+	mi := &file_netmapd_v1_port_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +833,7 @@ func (x *GetPortRequest) String() string {
 func (*GetPortRequest) ProtoMessage() {}
 
 func (x *GetPortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[5]
+	mi := &file_netmapd_v1_port_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +846,7 @@ func (x *GetPortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPortRequest.ProtoReflect.Descriptor instead.
 func (*GetPortRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{5}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetPortRequest) GetName() string {
@@ -701,7 +867,7 @@ type GetPortResponse struct {
 
 func (x *GetPortResponse) Reset() {
 	*x = GetPortResponse{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[6]
+	mi := &file_netmapd_v1_port_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +879,7 @@ func (x *GetPortResponse) String() string {
 func (*GetPortResponse) ProtoMessage() {}
 
 func (x *GetPortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[6]
+	mi := &file_netmapd_v1_port_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +892,7 @@ func (x *GetPortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPortResponse.ProtoReflect.Descriptor instead.
 func (*GetPortResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{6}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetPortResponse) GetPort() *Port {
@@ -747,7 +913,7 @@ type CreatePortRequest struct {
 
 func (x *CreatePortRequest) Reset() {
 	*x = CreatePortRequest{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[7]
+	mi := &file_netmapd_v1_port_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +925,7 @@ func (x *CreatePortRequest) String() string {
 func (*CreatePortRequest) ProtoMessage() {}
 
 func (x *CreatePortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[7]
+	mi := &file_netmapd_v1_port_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +938,7 @@ func (x *CreatePortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePortRequest.ProtoReflect.Descriptor instead.
 func (*CreatePortRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{7}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreatePortRequest) GetSpec() *PortSpec {
@@ -793,7 +959,7 @@ type CreatePortResponse struct {
 
 func (x *CreatePortResponse) Reset() {
 	*x = CreatePortResponse{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[8]
+	mi := &file_netmapd_v1_port_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +971,7 @@ func (x *CreatePortResponse) String() string {
 func (*CreatePortResponse) ProtoMessage() {}
 
 func (x *CreatePortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[8]
+	mi := &file_netmapd_v1_port_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +984,7 @@ func (x *CreatePortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePortResponse.ProtoReflect.Descriptor instead.
 func (*CreatePortResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{8}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreatePortResponse) GetPort() *Port {
@@ -839,7 +1005,7 @@ type DeletePortRequest struct {
 
 func (x *DeletePortRequest) Reset() {
 	*x = DeletePortRequest{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[9]
+	mi := &file_netmapd_v1_port_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1017,7 @@ func (x *DeletePortRequest) String() string {
 func (*DeletePortRequest) ProtoMessage() {}
 
 func (x *DeletePortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[9]
+	mi := &file_netmapd_v1_port_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1030,7 @@ func (x *DeletePortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePortRequest.ProtoReflect.Descriptor instead.
 func (*DeletePortRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{9}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeletePortRequest) GetName() string {
@@ -883,7 +1049,7 @@ type DeletePortResponse struct {
 
 func (x *DeletePortResponse) Reset() {
 	*x = DeletePortResponse{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[10]
+	mi := &file_netmapd_v1_port_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1061,7 @@ func (x *DeletePortResponse) String() string {
 func (*DeletePortResponse) ProtoMessage() {}
 
 func (x *DeletePortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[10]
+	mi := &file_netmapd_v1_port_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1074,7 @@ func (x *DeletePortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePortResponse.ProtoReflect.Descriptor instead.
 func (*DeletePortResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{10}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{11}
 }
 
 // AttachPortRequest asks for a ticket.
@@ -927,7 +1093,7 @@ type AttachPortRequest struct {
 
 func (x *AttachPortRequest) Reset() {
 	*x = AttachPortRequest{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[11]
+	mi := &file_netmapd_v1_port_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1105,7 @@ func (x *AttachPortRequest) String() string {
 func (*AttachPortRequest) ProtoMessage() {}
 
 func (x *AttachPortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[11]
+	mi := &file_netmapd_v1_port_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1118,7 @@ func (x *AttachPortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachPortRequest.ProtoReflect.Descriptor instead.
 func (*AttachPortRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{11}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AttachPortRequest) GetSpec() string {
@@ -984,7 +1150,7 @@ type AttachPortResponse struct {
 
 func (x *AttachPortResponse) Reset() {
 	*x = AttachPortResponse{}
-	mi := &file_netmapd_v1_port_proto_msgTypes[12]
+	mi := &file_netmapd_v1_port_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1162,7 @@ func (x *AttachPortResponse) String() string {
 func (*AttachPortResponse) ProtoMessage() {}
 
 func (x *AttachPortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_port_proto_msgTypes[12]
+	mi := &file_netmapd_v1_port_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1175,7 @@ func (x *AttachPortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachPortResponse.ProtoReflect.Descriptor instead.
 func (*AttachPortResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{12}
+	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AttachPortResponse) GetTicket() []byte {
@@ -1038,7 +1204,7 @@ var File_netmapd_v1_port_proto protoreflect.FileDescriptor
 const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\n" +
 	"\x15netmapd/v1/port.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x02\n" +
+	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n" +
 	"\bPortSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x14.netmapd.v1.PortKindR\x04kind\x12\x16\n" +
@@ -1049,7 +1215,8 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\x05slots\x18\a \x01(\rR\x05slots\x12\x1f\n" +
 	"\vhost_ifname\x18\b \x01(\tR\n" +
 	"hostIfname\x12!\n" +
-	"\fdrop_unbound\x18\t \x01(\bR\vdropUnbound\"\xf6\x03\n" +
+	"\fdrop_unbound\x18\t \x01(\bR\vdropUnbound\x12\x10\n" +
+	"\x03mtu\x18\x1e \x01(\rR\x03mtu\"\x9d\x04\n" +
 	"\x04Port\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12(\n" +
@@ -1069,7 +1236,25 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\tregion_id\x18\x0f \x01(\rR\bregionId\x12\x14\n" +
 	"\x05lcore\x18\x10 \x01(\x05R\x05lcore\x12*\n" +
 	"\x05users\x18\x11 \x03(\v2\x14.netmapd.v1.PortUserR\x05users\x124\n" +
-	"\acreated\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\"\xa4\x01\n" +
+	"\acreated\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12%\n" +
+	"\x03nic\x18\x1e \x01(\v2\x13.netmapd.v1.PortNICR\x03nic\"\xd9\x02\n" +
+	"\aPortNIC\x12\x10\n" +
+	"\x03bus\x18\x01 \x01(\tR\x03bus\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x15\n" +
+	"\x06pci_id\x18\x03 \x01(\tR\x05pciId\x12\x12\n" +
+	"\x04numa\x18\x04 \x01(\x05R\x04numa\x12\x18\n" +
+	"\apresent\x18\x05 \x01(\bR\apresent\x12\x1b\n" +
+	"\tlink_mbps\x18\x06 \x01(\rR\blinkMbps\x12\x1f\n" +
+	"\vfull_duplex\x18\a \x01(\bR\n" +
+	"fullDuplex\x12 \n" +
+	"\vpromiscuous\x18\b \x01(\bR\vpromiscuous\x12 \n" +
+	"\frx_zero_copy\x18\t \x01(\bR\n" +
+	"rxZeroCopy\x12 \n" +
+	"\ftx_zero_copy\x18\n" +
+	" \x01(\bR\n" +
+	"txZeroCopy\x12\x16\n" +
+	"\x06copies\x18\v \x01(\tR\x06copies\x12!\n" +
+	"\fqueue_lcores\x18\f \x03(\x05R\vqueueLcores\"\xa4\x01\n" +
 	"\bPortUser\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
@@ -1131,52 +1316,54 @@ func file_netmapd_v1_port_proto_rawDescGZIP() []byte {
 }
 
 var file_netmapd_v1_port_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_netmapd_v1_port_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_netmapd_v1_port_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_netmapd_v1_port_proto_goTypes = []any{
 	(PortKind)(0),                 // 0: netmapd.v1.PortKind
 	(InterfaceDriver)(0),          // 1: netmapd.v1.InterfaceDriver
 	(*PortSpec)(nil),              // 2: netmapd.v1.PortSpec
 	(*Port)(nil),                  // 3: netmapd.v1.Port
-	(*PortUser)(nil),              // 4: netmapd.v1.PortUser
-	(*ListPortsRequest)(nil),      // 5: netmapd.v1.ListPortsRequest
-	(*ListPortsResponse)(nil),     // 6: netmapd.v1.ListPortsResponse
-	(*GetPortRequest)(nil),        // 7: netmapd.v1.GetPortRequest
-	(*GetPortResponse)(nil),       // 8: netmapd.v1.GetPortResponse
-	(*CreatePortRequest)(nil),     // 9: netmapd.v1.CreatePortRequest
-	(*CreatePortResponse)(nil),    // 10: netmapd.v1.CreatePortResponse
-	(*DeletePortRequest)(nil),     // 11: netmapd.v1.DeletePortRequest
-	(*DeletePortResponse)(nil),    // 12: netmapd.v1.DeletePortResponse
-	(*AttachPortRequest)(nil),     // 13: netmapd.v1.AttachPortRequest
-	(*AttachPortResponse)(nil),    // 14: netmapd.v1.AttachPortResponse
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*PortNIC)(nil),               // 4: netmapd.v1.PortNIC
+	(*PortUser)(nil),              // 5: netmapd.v1.PortUser
+	(*ListPortsRequest)(nil),      // 6: netmapd.v1.ListPortsRequest
+	(*ListPortsResponse)(nil),     // 7: netmapd.v1.ListPortsResponse
+	(*GetPortRequest)(nil),        // 8: netmapd.v1.GetPortRequest
+	(*GetPortResponse)(nil),       // 9: netmapd.v1.GetPortResponse
+	(*CreatePortRequest)(nil),     // 10: netmapd.v1.CreatePortRequest
+	(*CreatePortResponse)(nil),    // 11: netmapd.v1.CreatePortResponse
+	(*DeletePortRequest)(nil),     // 12: netmapd.v1.DeletePortRequest
+	(*DeletePortResponse)(nil),    // 13: netmapd.v1.DeletePortResponse
+	(*AttachPortRequest)(nil),     // 14: netmapd.v1.AttachPortRequest
+	(*AttachPortResponse)(nil),    // 15: netmapd.v1.AttachPortResponse
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_netmapd_v1_port_proto_depIdxs = []int32{
 	0,  // 0: netmapd.v1.PortSpec.kind:type_name -> netmapd.v1.PortKind
 	1,  // 1: netmapd.v1.PortSpec.driver:type_name -> netmapd.v1.InterfaceDriver
 	0,  // 2: netmapd.v1.Port.kind:type_name -> netmapd.v1.PortKind
-	4,  // 3: netmapd.v1.Port.users:type_name -> netmapd.v1.PortUser
-	15, // 4: netmapd.v1.Port.created:type_name -> google.protobuf.Timestamp
-	15, // 5: netmapd.v1.PortUser.since:type_name -> google.protobuf.Timestamp
-	3,  // 6: netmapd.v1.ListPortsResponse.ports:type_name -> netmapd.v1.Port
-	3,  // 7: netmapd.v1.GetPortResponse.port:type_name -> netmapd.v1.Port
-	2,  // 8: netmapd.v1.CreatePortRequest.spec:type_name -> netmapd.v1.PortSpec
-	3,  // 9: netmapd.v1.CreatePortResponse.port:type_name -> netmapd.v1.Port
-	15, // 10: netmapd.v1.AttachPortResponse.expires:type_name -> google.protobuf.Timestamp
-	5,  // 11: netmapd.v1.PortService.ListPorts:input_type -> netmapd.v1.ListPortsRequest
-	7,  // 12: netmapd.v1.PortService.GetPort:input_type -> netmapd.v1.GetPortRequest
-	9,  // 13: netmapd.v1.PortService.CreatePort:input_type -> netmapd.v1.CreatePortRequest
-	11, // 14: netmapd.v1.PortService.DeletePort:input_type -> netmapd.v1.DeletePortRequest
-	13, // 15: netmapd.v1.PortService.AttachPort:input_type -> netmapd.v1.AttachPortRequest
-	6,  // 16: netmapd.v1.PortService.ListPorts:output_type -> netmapd.v1.ListPortsResponse
-	8,  // 17: netmapd.v1.PortService.GetPort:output_type -> netmapd.v1.GetPortResponse
-	10, // 18: netmapd.v1.PortService.CreatePort:output_type -> netmapd.v1.CreatePortResponse
-	12, // 19: netmapd.v1.PortService.DeletePort:output_type -> netmapd.v1.DeletePortResponse
-	14, // 20: netmapd.v1.PortService.AttachPort:output_type -> netmapd.v1.AttachPortResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	5,  // 3: netmapd.v1.Port.users:type_name -> netmapd.v1.PortUser
+	16, // 4: netmapd.v1.Port.created:type_name -> google.protobuf.Timestamp
+	4,  // 5: netmapd.v1.Port.nic:type_name -> netmapd.v1.PortNIC
+	16, // 6: netmapd.v1.PortUser.since:type_name -> google.protobuf.Timestamp
+	3,  // 7: netmapd.v1.ListPortsResponse.ports:type_name -> netmapd.v1.Port
+	3,  // 8: netmapd.v1.GetPortResponse.port:type_name -> netmapd.v1.Port
+	2,  // 9: netmapd.v1.CreatePortRequest.spec:type_name -> netmapd.v1.PortSpec
+	3,  // 10: netmapd.v1.CreatePortResponse.port:type_name -> netmapd.v1.Port
+	16, // 11: netmapd.v1.AttachPortResponse.expires:type_name -> google.protobuf.Timestamp
+	6,  // 12: netmapd.v1.PortService.ListPorts:input_type -> netmapd.v1.ListPortsRequest
+	8,  // 13: netmapd.v1.PortService.GetPort:input_type -> netmapd.v1.GetPortRequest
+	10, // 14: netmapd.v1.PortService.CreatePort:input_type -> netmapd.v1.CreatePortRequest
+	12, // 15: netmapd.v1.PortService.DeletePort:input_type -> netmapd.v1.DeletePortRequest
+	14, // 16: netmapd.v1.PortService.AttachPort:input_type -> netmapd.v1.AttachPortRequest
+	7,  // 17: netmapd.v1.PortService.ListPorts:output_type -> netmapd.v1.ListPortsResponse
+	9,  // 18: netmapd.v1.PortService.GetPort:output_type -> netmapd.v1.GetPortResponse
+	11, // 19: netmapd.v1.PortService.CreatePort:output_type -> netmapd.v1.CreatePortResponse
+	13, // 20: netmapd.v1.PortService.DeletePort:output_type -> netmapd.v1.DeletePortResponse
+	15, // 21: netmapd.v1.PortService.AttachPort:output_type -> netmapd.v1.AttachPortResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_netmapd_v1_port_proto_init() }
@@ -1190,7 +1377,7 @@ func file_netmapd_v1_port_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netmapd_v1_port_proto_rawDesc), len(file_netmapd_v1_port_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
