@@ -176,7 +176,7 @@ type portView struct {
 	Lcore     int32      `json:"lcore"`
 	Users     []userView `json:"users"`
 	Created   *time.Time `json:"created"`
-	NIC       *nicView   `json:"nic,omitempty"`
+	NIC       *nicView   `json:"nic"`
 }
 
 // nicView is pb.PortNIC to be printed.
