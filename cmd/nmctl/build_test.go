@@ -45,7 +45,7 @@ func TestViewsHaveTheFieldsOfTheAPI(t *testing.T) {
 	}{
 		{&pb.Port{}, portView{}},
 		{&pb.PortUser{}, userView{}},
-		{&pb.PortNIC{}, nicView{}},
+		{&pb.PortNIC{}, portNICView{}},
 		{&pb.Switch{}, switchView{}},
 		{&pb.SwitchPort{}, switchPortView{}},
 		{&pb.PortForwarding{}, forwardingView{}},

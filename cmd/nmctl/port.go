@@ -158,83 +158,25 @@ func deletePort(ctx context.Context, ports pb.PortServiceClient, out *printer, n
 
 // portView is pb.Port to be printed.
 type portView struct {
-	ID        uint64     `json:"id"`
-	Name      string     `json:"name"`
-	Kind      string     `json:"kind"`
-	Driver    string     `json:"driver"`
-	Ephemeral bool       `json:"ephemeral"`
-	Switch    string     `json:"switch"`
-	Index     int32      `json:"index"`
-	MAC       string     `json:"mac"`
-	LinkUp    bool       `json:"link_up"`
-	MTU       uint32     `json:"mtu"`
-	TxRings   uint32     `json:"tx_rings"`
-	RxRings   uint32     `json:"rx_rings"`
-	TxSlots   uint32     `json:"tx_slots"`
-	RxSlots   uint32     `json:"rx_slots"`
-	RegionID  uint32     `json:"region_id"`
-	Lcore     int32      `json:"lcore"`
-	Users     []userView `json:"users"`
-	Created   *time.Time `json:"created"`
-	NIC       *nicView   `json:"nic"`
-}
-
-// nicView is pb.PortNIC to be printed.
-type nicView struct {
-	Bus         string  `json:"bus"`
-	Address     string  `json:"address"`
-	PCIID       string  `json:"pci_id"`
-	NUMA        int32   `json:"numa"`
-	Present     bool    `json:"present"`
-	LinkMbps    uint32  `json:"link_mbps"`
-	FullDuplex  bool    `json:"full_duplex"`
-	Promiscuous bool    `json:"promiscuous"`
-	RxZeroCopy  bool    `json:"rx_zero_copy"`
-	TxZeroCopy  bool    `json:"tx_zero_copy"`
-	Copies      string  `json:"copies"`
-	QueueLcores []int32 `json:"queue_lcores"`
-}
-
-func viewNIC(n *pb.PortNIC) *nicView {
-	if n == nil {
-		return nil
-	}
-	return &nicView{
-		Bus: n.GetBus(), Address: n.GetAddress(), PCIID: n.GetPciId(), NUMA: n.GetNuma(), Present: n.GetPresent(),
-		LinkMbps: n.GetLinkMbps(), FullDuplex: n.GetFullDuplex(), Promiscuous: n.GetPromiscuous(),
-		RxZeroCopy: n.GetRxZeroCopy(), TxZeroCopy: n.GetTxZeroCopy(), Copies: n.GetCopies(),
-		QueueLcores: orEmpty(n.GetQueueLcores()),
-	}
-}
-
-// device names it: "pci 0000:01:00.0 [8086:100e], NUMA node 0".
-func (n *nicView) device() string {
-	s := strings.TrimSpace(n.Bus + " " + n.Address)
-	if n.PCIID != "" {
-		s += " [" + n.PCIID + "]"
-	}
-	if n.NUMA >= 0 {
-		s += fmt.Sprintf(", NUMA node %d", n.NUMA)
-	}
-	if !n.Present {
-		s += ", unplugged"
-	}
-	return s
-}
-
-// copying says which way frames are copied: "rx zero-copy, tx copy (why)".
-func (n *nicView) copying() string {
-	word := func(zero bool) string {
-		if zero {
-			return "zero-copy"
-		}
-		return "copy"
-	}
-	s := "rx " + word(n.RxZeroCopy) + ", tx " + word(n.TxZeroCopy)
-	if n.Copies != "" {
-		s += " (" + n.Copies + ")"
-	}
-	return s
+	ID        uint64       `json:"id"`
+	Name      string       `json:"name"`
+	Kind      string       `json:"kind"`
+	Driver    string       `json:"driver"`
+	Ephemeral bool         `json:"ephemeral"`
+	Switch    string       `json:"switch"`
+	Index     int32        `json:"index"`
+	MAC       string       `json:"mac"`
+	LinkUp    bool         `json:"link_up"`
+	MTU       uint32       `json:"mtu"`
+	TxRings   uint32       `json:"tx_rings"`
+	RxRings   uint32       `json:"rx_rings"`
+	TxSlots   uint32       `json:"tx_slots"`
+	RxSlots   uint32       `json:"rx_slots"`
+	RegionID  uint32       `json:"region_id"`
+	Lcore     int32        `json:"lcore"`
+	Users     []userView   `json:"users"`
+	Created   *time.Time   `json:"created"`
+	NIC       *portNICView `json:"nic"`
 }
 
 // userView is pb.PortUser to be printed.
@@ -254,7 +196,7 @@ func viewPort(p *pb.Port) portView {
 		MAC: p.GetMac(), LinkUp: p.GetLinkUp(), MTU: p.GetMtu(),
 		TxRings: p.GetTxRings(), RxRings: p.GetRxRings(), TxSlots: p.GetTxSlots(), RxSlots: p.GetRxSlots(),
 		RegionID: p.GetRegionId(), Lcore: p.GetLcore(),
-		Users: views(p.GetUsers(), viewUser), Created: when(p.GetCreated()), NIC: viewNIC(p.GetNic()),
+		Users: views(p.GetUsers(), viewUser), Created: when(p.GetCreated()), NIC: viewPortNIC(p.GetNic()),
 	}
 }
 
