@@ -82,7 +82,7 @@ func (u *deviceUnit) drain() {
 
 // drainLink moves what the source of a link has; no more than a ring of a client
 // that goes on sending.
-func drainLink(l *vale.Link) {
+func drainLink(l mover) {
 	for moved := 0; moved < abi.ValeMaxSlots; {
 		n := l.Turn(burst)
 		if n == 0 {
