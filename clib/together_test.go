@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -94,7 +95,7 @@ func TestTogether(t *testing.T) {
 	} {
 		id := strconv.Itoa(i + 1)
 		cmd := exec.CommandContext(t.Context(), compile(t, "together", c.flags...), id, "vale0:"+c.name, "netmap:chain}"+id, "netmap:chain{"+strconv.Itoa(i+2))
-		cmd.Env = append(env, c.env)
+		cmd.Env = append(slices.Clone(env), c.env)
 		all = append(all, startMember(t, cmd))
 	}
 	for _, m := range all {

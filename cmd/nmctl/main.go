@@ -45,6 +45,7 @@ func commands(c *cli) []*cobra.Command {
 		newDoctorCommand(c),
 		newPktGenCommand(c),
 		newBridgeCommand(c),
+		newTapCommand(c),
 		newRunCommand(c),
 		newVersionCommand(c),
 	}
