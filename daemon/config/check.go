@@ -162,6 +162,7 @@ func (k *checker) switches() {
 				k.report(key+".name", "%q is the name of %s; names are unique", s.Name, before)
 			}
 		}
+		k.forwarding(key, s)
 		for j, p := range s.Ports {
 			at := fmt.Sprintf("%s.ports[%d]", key, j)
 			if before := attached.taken(p, at); before != "" {

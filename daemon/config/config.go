@@ -120,6 +120,24 @@ type Port struct {
 type Switch struct {
 	Name  string   `mapstructure:"name" required:"true"`
 	Ports []string `mapstructure:"ports"` // names of configured ports or of kernel interfaces
+
+	Ageing  time.Duration   `mapstructure:"ageing" range:"0s..1000000s" default:"300s"` // of silent addresses; 0s: never
+	Compat  bool            `mapstructure:"compat" default:"false"`                     // a table like netmap's (NC E.5.1)
+	Static  []StaticAddress `mapstructure:"static"`
+	Options []PortOptions   `mapstructure:"options"`
+}
+
+// StaticAddress pins an address to a port of its switch.
+type StaticAddress struct {
+	MAC  string `mapstructure:"mac" required:"true"`
+	Port string `mapstructure:"port" required:"true"`
+}
+
+// PortOptions is what a port of a switch may do.
+type PortOptions struct {
+	Port       string `mapstructure:"port" required:"true"`
+	Learning   bool   `mapstructure:"learning" default:"true"`
+	FloodLimit int    `mapstructure:"flood-limit" range:"0..1000000000" default:"0"` // frames a second; 0: any number
 }
 
 // Limits bound what clients can take.

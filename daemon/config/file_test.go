@@ -128,7 +128,7 @@ switches:
 		{Name: "eth1", Kind: KindInterface, Ifname: "eth1", Driver: Auto, Rings: 1, Slots: 1024, Unbound: "host"},
 		{Name: "n0", Kind: KindDevice, Driver: Auto, Devargs: "net_null0", Rings: 2, Slots: 1024, Unbound: "host"},
 	}
-	want.Switches = []Switch{{Name: "vale1", Ports: []string{"lan", "n0", "veth7"}}}
+	want.Switches = []Switch{{Name: "vale1", Ports: []string{"lan", "n0", "veth7"}, Ageing: 300 * time.Second}}
 	want.origins = c.origins
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)
