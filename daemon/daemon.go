@@ -44,7 +44,9 @@ const stopTimeout = 5 * time.Second
 
 // Daemon is a running netmapd.
 type Daemon struct {
-	cfg     *config.Config
+	cfg     *config.Config // that it was started with
+	conf    configuration
+	reloads chan struct{}
 	log     *slog.Logger
 	started time.Time
 	dir     string
@@ -65,13 +67,16 @@ type Daemon struct {
 }
 
 // Start brings everything up. When a step fails, those before are undone.
-func Start(cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, started: time.Now(), failed: make(chan error, 4)}
+func Start(cfg *config.Config, src Source, log *slog.Logger) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, conf: configuration{src: src}, reloads: make(chan struct{}, 1), log: log, started: time.Now(), failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			d.Stop()
 		}
 	}()
+	for _, name := range config.UnknownEnv(os.Environ()) {
+		log.Warn("a variable in the environment looks like one of netmapd's and sets nothing", "name", name)
+	}
 	facts, err := config.ReadFacts()
 	if err != nil {
 		return nil, err
@@ -114,11 +119,21 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		case err := <-d.failed:
 			return err
+		case <-d.reloads:
+			d.reload()
 		case <-d.reg.Wanted():
 			d.reg.Tend(time.Now())
 		case now := <-tick.C:
 			d.reg.Tend(now)
 		}
+	}
+}
+
+// Reload makes Run apply the configuration file anew.
+func (d *Daemon) Reload() {
+	select {
+	case d.reloads <- struct{}{}:
+	default: // one is to come
 	}
 }
 
@@ -302,29 +317,7 @@ func (d *Daemon) startRegistry() error {
 		defer cancel()
 		d.reg.Close(ctx)
 	})
-	for i, p := range d.cfg.Ports {
-		_, err := d.reg.CreatePort(ctx, port.Spec{
-			Name: p.Name, Kind: port.Kind(p.Kind), Ifname: p.Ifname, Driver: port.Driver(p.Driver),
-			Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots, Host: p.Host, DropUnbound: p.Unbound == "drop",
-		})
-		if err != nil {
-			return fmt.Errorf("%s: ports[%d]: %w", d.cfg.Where(fmt.Sprintf("ports[%d].name", i)), i, err)
-		}
-	}
-	for i, s := range d.cfg.Switches {
-		where := func(err error) error {
-			return fmt.Errorf("%s: switches[%d]: %w", d.cfg.Where(fmt.Sprintf("switches[%d].name", i)), i, err)
-		}
-		if _, err := d.reg.CreateSwitch(ctx, port.SwitchSpec{Name: s.Name}); err != nil {
-			return where(err)
-		}
-		for _, p := range s.Ports {
-			if _, err := d.reg.Attach(ctx, s.Name, p); err != nil {
-				return where(err)
-			}
-		}
-	}
-	return nil
+	return d.startConfiguration(ctx)
 }
 
 // uids looks up users given by name or number.
@@ -340,12 +333,13 @@ func uids(users []string) ([]int, error) {
 	return out, nil
 }
 
+func attachLimits(l config.Limits) attach.Limits {
+	return attach.Limits{Sessions: l.SessionsPerUID, Descriptors: l.DescriptorsPerUID, AllSessions: l.Sessions}
+}
+
 // serve opens the sockets.
 func (d *Daemon) serve() error {
-	l := d.cfg.Limits
-	d.attach = attach.New(d.reg, d.tickets, d.guard, attach.Limits{
-		Sessions: l.SessionsPerUID, Descriptors: l.DescriptorsPerUID, AllSessions: l.Sessions,
-	}, d.log)
+	d.attach = attach.New(d.reg, d.tickets, d.guard, attachLimits(d.cfg.Limits), d.log)
 	ln, err := d.listen("unixpacket", rundir.AttachSocket(d.dir))
 	if err != nil {
 		return err

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
 	"github.com/netmapd/netmapd/daemon/attach"
+	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/dpdk/eal"
 	"github.com/netmapd/netmapd/netmap/rundir"
@@ -33,5 +35,50 @@ func (p plane) Info() control.Info {
 	return control.Info{
 		Version: Version, DPDKVersion: eal.Version(), PID: os.Getpid(), Started: d.started,
 		EALArgs: d.ealArgs, Notes: d.notes, RuntimeDir: d.dir, AttachSocket: rundir.AttachSocket(d.dir),
+		LogLevel: d.logLevel(),
 	}
 }
+
+// SetLogLevel changes how much is logged.
+func (p plane) SetLogLevel(level string) { p.d.setLogLevel(level) }
+
+// Config returns the configuration as it is now.
+func (p plane) Config(ctx context.Context) (control.Config, error) {
+	conf := &p.d.conf
+	conf.mu.Lock()
+	defer conf.mu.Unlock()
+	text, err := config.Render(p.d.running(ctx))
+	if err != nil {
+		return control.Config{}, err
+	}
+	c := control.Config{YAML: string(text), File: conf.src.File, Applied: conf.when}
+	if conf.err != nil {
+		c.Err = conf.err.Error()
+	}
+	return c, nil
+}
+
+// CheckConfig returns what is wrong with a configuration.
+func (p plane) CheckConfig(ctx context.Context, yaml string) ([]string, error) {
+	_, err := p.PlanConfig(ctx, yaml)
+	if wrong, ok := errors.AsType[*control.ConfigError](err); ok {
+		return wrong.Problems, nil
+	}
+	return nil, err
+}
+
+// PlanConfig returns what ApplyConfig would do.
+func (p plane) PlanConfig(ctx context.Context, yaml string) (control.Changes, error) {
+	p.d.conf.mu.Lock()
+	defer p.d.conf.mu.Unlock()
+	_, way, err := p.d.plan(ctx, yaml)
+	return changes(way), err
+}
+
+// ApplyConfig makes a configuration hold.
+func (p plane) ApplyConfig(ctx context.Context, yaml string) (control.Changes, error) {
+	return p.d.apply(ctx, yaml)
+}
+
+// SaveConfig writes the configuration file.
+func (p plane) SaveConfig(ctx context.Context) (file, backup string, err error) { return p.d.save(ctx) }

@@ -29,7 +29,7 @@ type ConfiguredSwitch struct {
 }
 
 // Configured returns the ports and switches that operators made, as they are
-// now: what it takes to make them again.
+// now: what it takes to make them again. Ports come by name.
 func (g *Registry) Configured(context.Context) (ports []Spec, switches []ConfiguredSwitch) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -38,6 +38,7 @@ func (g *Registry) Configured(context.Context) (ports []Spec, switches []Configu
 			ports = append(ports, *p.spec)
 		}
 	}
+	slices.SortFunc(ports, func(a, b Spec) int { return cmp.Compare(a.Name, b.Name) })
 	for _, s := range g.bySwitch() {
 		if !s.ephemeral {
 			switches = append(switches, g.configured(s))

@@ -82,6 +82,28 @@ func NewRegistry(cfg Config, lcores []*lcore.Lcore, log *slog.Logger) *Registry 
 	}
 }
 
+// Interfaces says whether clients that open netmap:IFNAME may have a port made
+// for a kernel interface; see Config.
+type Interfaces struct {
+	Open   bool
+	Allow  []string
+	Driver Driver
+}
+
+// SetInterfaces changes what clients may open from now on.
+func (g *Registry) SetInterfaces(i Interfaces) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cfg.OpenInterfaces, g.cfg.Allow, g.cfg.Driver = i.Open, i.Allow, i.Driver
+}
+
+// SetUserLimits changes Config.HugeUIDs and Config.ExtraBufs from now on.
+func (g *Registry) SetUserLimits(hugeUIDs []int, extraBufs int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cfg.HugeUIDs, g.cfg.ExtraBufs = hugeUIDs, extraBufs
+}
+
 // Close deletes every port and switch. Descriptors must be closed before.
 func (g *Registry) Close(ctx context.Context) {
 	g.mu.Lock()

@@ -60,19 +60,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "netmapd: the configuration is fine")
 		return exitOK
 	}
-	return serve(cfg, stderr)
+	return serve(cfg, daemon.Source{File: *file, Flags: flags, Level: new(slog.LevelVar)}, stderr)
 }
 
-func serve(cfg *config.Config, stderr io.Writer) int {
-	log := newLogger(cfg.Log, stderr)
+func serve(cfg *config.Config, src daemon.Source, stderr io.Writer) int {
+	log := newLogger(cfg.Log, src.Level, stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
+	hangups := make(chan os.Signal, 1) // one that comes too early is no reason to die
+	signal.Notify(hangups, unix.SIGHUP)
 	var cpus unix.CPUSet // before Start keeps threads off some
 	if err := unix.SchedGetaffinity(0, &cpus); err != nil {
 		log.Error("netmapd does not start", "err", err)
 		return exitFailure
 	}
-	d, err := daemon.Start(cfg, log)
+	d, err := daemon.Start(cfg, src, log)
 	if errors.Is(err, daemon.ErrHugepages) {
 		log.Warn("netmapd starts again without hugepages", "err", err)
 		err = errors.Join(err, again(&cpus, "--dpdk-hugepages=never"))
@@ -84,6 +86,11 @@ func serve(cfg *config.Config, stderr io.Writer) int {
 		}
 		return exitFailure
 	}
+	go func() {
+		for range hangups {
+			d.Reload()
+		}
+	}()
 	err = d.Run(ctx)
 	// A second signal ends a stop that takes too long; not at once, since shells and
 	// wrappers send one signal to a process and to its group.
@@ -110,8 +117,7 @@ func again(cpus *unix.CPUSet, flag string) error {
 	return unix.Exec("/proc/self/exe", append(os.Args, flag), os.Environ())
 }
 
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
+func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Level)) // the configuration allows known levels only
 	opt := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {

@@ -39,6 +39,7 @@ func commands(c *cli) []*cobra.Command {
 		newSwitchCommand(c),
 		newFdbCommand(c),
 		newTraceCommand(c),
+		newConfigCommand(c),
 		newStatsCommand(c),
 		newSystemCommand(c),
 		newNICCommand(c),

@@ -136,6 +136,13 @@ func (t *table) row(cells ...any) {
 	fmt.Fprintln(t.w, strings.Join(texts, "\t")) // Flush reports it
 }
 
+// text writes lines as they are, but for what cannot be printed.
+func (t *table) text(s string) {
+	for line := range strings.Lines(s) {
+		t.row(strings.TrimSuffix(line, "\n"))
+	}
+}
+
 // gap ends a block of columns: those after it are aligned anew.
 func (t *table) gap() {
 	t.w.Flush()       // the last Flush reports it again

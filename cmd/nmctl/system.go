@@ -12,7 +12,7 @@ import (
 )
 
 func newSystemCommand(c *cli) *cobra.Command {
-	return noun("system", "Tell about the daemon", &cobra.Command{
+	return noun("system", "Tell about the daemon", newLogLevelCommand(c), &cobra.Command{
 		Use: "info", Short: "Show the daemon's version, how it was started, and what it does without", Args: positional(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
@@ -21,6 +21,22 @@ func newSystemCommand(c *cli) *cobra.Command {
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	})
+}
+
+func newLogLevelCommand(c *cli) *cobra.Command {
+	levels := []string{"debug", "info", "warn", "error"}
+	return &cobra.Command{
+		Use: "log-level LEVEL", Short: "Change how much the daemon logs: debug, info, warn or error", Args: positional("LEVEL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
+				if _, err := pb.NewSystemServiceClient(conn).SetLogLevel(ctx, &pb.SetLogLevelRequest{Level: args[0]}); err != nil {
+					return err
+				}
+				return out.print(done{Action: "set to " + args[0], Kind: "log level of", Name: "netmapd"})
+			})
+		},
+		ValidArgsFunction: cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp),
+	}
 }
 
 func systemInfo(ctx context.Context, system pb.SystemServiceClient, out *printer) error {
@@ -42,13 +58,14 @@ type systemView struct {
 	Notes         []string   `json:"notes"`
 	RuntimeDir    string     `json:"runtime_dir"`
 	AttachSocket  string     `json:"attach_socket"`
+	LogLevel      string     `json:"log_level"`
 }
 
 func viewSystem(i *pb.SystemInfo, now time.Time) systemView {
 	v := systemView{
 		Version: i.GetVersion(), PID: i.GetPid(), Started: when(i.GetStarted()), DPDKVersion: i.GetDpdkVersion(),
 		EALArgs: orEmpty(i.GetEalArgs()), Notes: orEmpty(i.GetNotes()),
-		RuntimeDir: i.GetRuntimeDir(), AttachSocket: i.GetAttachSocket(),
+		RuntimeDir: i.GetRuntimeDir(), AttachSocket: i.GetAttachSocket(), LogLevel: i.GetLogLevel(),
 	}
 	if v.Started != nil {
 		v.UptimeSeconds = int64(max(now.Sub(*v.Started), 0) / time.Second)
@@ -64,6 +81,7 @@ func (v systemView) table(t *table) {
 	t.row("Uptime:", time.Duration(v.UptimeSeconds)*time.Second)
 	t.row("Runtime directory:", dash(v.RuntimeDir))
 	t.row("Attach socket:", dash(v.AttachSocket))
+	t.row("Log level:", dash(v.LogLevel))
 	t.row("EAL arguments:", dash(strings.Join(v.EALArgs, " ")))
 	for i, note := range v.Notes {
 		label := ""

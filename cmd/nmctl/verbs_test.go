@@ -38,6 +38,12 @@ func TestVerbs(t *testing.T) {
 		{"fdb-flush", "fdb flush vale0"},
 		{"fdb-ageing", "fdb ageing vale0 1m"},
 		{"trace", "trace vale0:gen 02:00:00:00:00:01>02:00:00:00:00:02"},
+		{"config-show", "config show"},
+		{"config-check", "config check"},
+		{"config-plan", "config plan"},
+		{"config-apply", "config apply -"},
+		{"config-save", "config save"},
+		{"system-log-level", "system log-level debug"},
 		{"stats", "stats"},
 		{"stats-ports", "stats vale0:gen eth0"},
 		{"system-info", "system info"},
@@ -60,7 +66,7 @@ func TestEmptyListsArePresent(t *testing.T) {
 		"port list":   `{"ports":[]}`,
 		"switch list": `{"switches":[]}`,
 		"stats":       `{"time":null,"tsc_hz":0,"ports":[],"lcores":[],"regions":[],"sessions":0,"descriptors":0}`,
-		"system info": `{"version":"","pid":0,"started":null,"uptime_seconds":0,"dpdk_version":"","eal_args":[],"notes":[],"runtime_dir":"","attach_socket":""}`,
+		"system info": `{"version":"","pid":0,"started":null,"uptime_seconds":0,"dpdk_version":"","eal_args":[],"notes":[],"runtime_dir":"","attach_socket":"","log_level":""}`,
 	} {
 		got := strings.Join(strings.Fields(mustRun(t, dir, line+" -o json")), "")
 		if got != want {

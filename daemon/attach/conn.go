@@ -156,7 +156,7 @@ func (c *conn) asDescriptor(token uint64) (*port.Session, error) {
 		return nil, err
 	}
 	if !c.descriptor {
-		if err := c.srv.count(c.who.UID, "descriptor", c.srv.limits.Descriptors, descriptorsOf); err != nil {
+		if err := c.srv.count(c.who.UID, "descriptor", c.srv.Limits().Descriptors, descriptorsOf); err != nil {
 			return nil, err
 		}
 		c.descriptor = true

@@ -78,6 +78,20 @@ func New(reg *port.Registry, tickets *Tickets, guard *access.Guard, limits Limit
 	}
 }
 
+// SetLimits changes what a uid may hold from now on; what is held stays.
+func (s *Server) SetLimits(l Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits = l
+}
+
+// Limits are those in force.
+func (s *Server) Limits() Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limits
+}
+
 // Serve accepts until the listener is closed, then returns nil.
 func (s *Server) Serve(ln *net.UnixListener) error {
 	for {
@@ -157,7 +171,7 @@ func (s *Server) start(u *net.UnixConn) {
 	}
 	who := caller(id)
 	c := &conn{srv: s, unix: u, id: id, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
-	if err := s.count(who.UID, "connection", s.limits.conns(), connsOf); err != nil {
+	if err := s.count(who.UID, "connection", s.Limits().conns(), connsOf); err != nil {
 		s.refuse(c.log, u, err)
 		return
 	}
@@ -226,10 +240,11 @@ func connsOf(u *usage) *int       { return &u.conns }
 
 // newSession opens a session under an unguessable token.
 func (s *Server) newSession(who port.Caller) (*port.Session, uint64, error) {
-	if n := s.Sessions(); s.limits.AllSessions > 0 && n >= s.limits.AllSessions {
+	limits := s.Limits()
+	if n := s.Sessions(); limits.AllSessions > 0 && n >= limits.AllSessions {
 		return nil, 0, fmt.Errorf("%d processes have sessions, the configured limit: %w", n, unix.EMFILE)
 	}
-	if err := s.count(who.UID, "session", s.limits.Sessions, sessionsOf); err != nil {
+	if err := s.count(who.UID, "session", limits.Sessions, sessionsOf); err != nil {
 		return nil, 0, err
 	}
 	sess, err := s.reg.NewSession(who)

@@ -25,15 +25,23 @@ const defaultFile = "default.yaml"
 // nil; see AddFlags). When something is wrong with the configuration the error
 // is an [*Error] with all of it.
 func Load(file string, flags *pflag.FlagSet) (*Config, error) {
+	var data []byte
+	if file != "" {
+		var err error
+		if data, err = os.ReadFile(file); err != nil { //nolint:gosec // the operator says which
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	return LoadData(file, data, flags)
+}
+
+// LoadData is Load of a file that was read already; there is none when file is "".
+func LoadData(file string, data []byte, flags *pflag.FlagSet) (*Config, error) {
 	l, err := newLoader()
 	if err != nil {
 		return nil, err
 	}
 	if file != "" {
-		data, err := os.ReadFile(file) //nolint:gosec // the operator says which
-		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
 		if err := l.file(file, data); err != nil {
 			return nil, err
 		}

@@ -58,6 +58,14 @@ var rights = map[string]right{
 	pb.StatsService_GetStats_FullMethodName:   {access.View, nil},
 	pb.StatsService_WatchStats_FullMethodName: {access.View, nil},
 
+	pb.ConfigService_GetConfig_FullMethodName:   {access.View, nil},
+	pb.ConfigService_CheckConfig_FullMethodName: {access.View, nil},
+	pb.ConfigService_PlanConfig_FullMethodName:  {access.View, nil},
+	pb.ConfigService_ApplyConfig_FullMethodName: {access.Administer, nil},
+	pb.ConfigService_SaveConfig_FullMethodName:  {access.Administer, nil},
+
+	pb.SystemService_SetLogLevel_FullMethodName: {access.Administer, nil},
+
 	pb.SystemService_GetInfo_FullMethodName: {access.View, nil},
 }
 

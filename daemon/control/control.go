@@ -46,6 +46,10 @@ type Plane interface {
 	Ticket(ctx context.Context, uid uint32, req TicketRequest) (token [16]byte, expires time.Time, err error)
 	// Info describes the daemon.
 	Info() Info
+	// SetLogLevel takes one of LogLevels.
+	SetLogLevel(level string)
+
+	Configuration
 }
 
 // TicketRequest is the registration that a ticket stands for.
@@ -64,4 +68,5 @@ type Info struct {
 	Notes        []string // what this configuration does without and why, a sentence each
 	RuntimeDir   string
 	AttachSocket string // path
+	LogLevel     string // one of LogLevels
 }

@@ -74,6 +74,7 @@ func NewServer(plane Plane, o Options) *Server {
 	pb.RegisterSwitchServiceServer(s.grpc, &switchService{plane: plane})
 	pb.RegisterForwardingServiceServer(s.grpc, &forwardingService{plane: plane})
 	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, stopping: s.stopping})
+	pb.RegisterConfigServiceServer(s.grpc, &configService{plane: plane})
 	pb.RegisterSystemServiceServer(s.grpc, &systemService{plane: plane})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

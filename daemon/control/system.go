@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 )
@@ -22,5 +24,18 @@ func (s *systemService) GetInfo(context.Context, *pb.GetInfoRequest) (*pb.GetInf
 		Notes:        info.Notes,
 		RuntimeDir:   info.RuntimeDir,
 		AttachSocket: info.AttachSocket,
+		LogLevel:     info.LogLevel,
 	}}, nil
+}
+
+func (s *systemService) SetLogLevel(_ context.Context, req *pb.SetLogLevelRequest) (*pb.SetLogLevelResponse, error) {
+	var p problems
+	if !slices.Contains(LogLevels, req.GetLevel()) {
+		p.add("level", "%q is not one of %s", req.GetLevel(), strings.Join(LogLevels, ", "))
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	s.plane.SetLogLevel(req.GetLevel())
+	return &pb.SetLogLevelResponse{}, nil
 }

@@ -35,10 +35,13 @@ type State struct {
 	Addresses []port.Address // of every switch
 	Trace     port.Trace     // of every frame
 	Tickets   []Ticket       // those given, in order
-	Err       error          // not nil: every call fails with it
-	Panic     any            // not nil: every call panics with it
-	Block     chan struct{}  // not nil: every call waits until it is closed
-	Entered   chan struct{}  // not nil: every call sends to it first
+	Config    control.Config
+	Changes   control.Changes // of every configuration
+	Wrong     []string        // what is wrong with every configuration
+	Err       error           // not nil: every call fails with it
+	Panic     any             // not nil: every call panics with it
+	Block     chan struct{}   // not nil: every call waits until it is closed
+	Entered   chan struct{}   // not nil: every call sends to it first
 }
 
 // Ticket is a ticket that was given.

@@ -36,9 +36,16 @@ func Sample() State {
 			},
 			Switch: "vale0", Port: "vale0:gen",
 		},
+		Config: control.Config{
+			YAML: "version: 1\nlog:\n  level: debug\n", File: "/etc/netmapd/netmapd.yaml", Applied: Epoch, Err: "the change failed",
+		},
+		Changes: control.Changes{
+			Steps:   []control.Change{{Action: "create port", Object: "lan"}, {Action: "attach port", Object: "lan", Detail: "to vale1"}},
+			Restart: []string{"lcores"},
+		},
 		Snapshot: sampleSnapshot(),
 		Info: control.Info{
-			Version: "v0.1.0", DPDKVersion: "DPDK 22.11.11", PID: 4711, Started: Epoch,
+			Version: "v0.1.0", DPDKVersion: "DPDK 22.11.11", LogLevel: "info", PID: 4711, Started: Epoch,
 			EALArgs:    []string{"netmapd", "--no-huge", "--no-pci"},
 			Notes:      []string{"no hugepages: packets of devices are copied", "no PCI: physical NICs are not used"},
 			RuntimeDir: "/run/netmapd", AttachSocket: "/run/netmapd/netmap.sock",

@@ -41,7 +41,9 @@ type SystemInfo struct {
 	// The directory of the sockets.
 	RuntimeDir string `protobuf:"bytes,7,opt,name=runtime_dir,json=runtimeDir,proto3" json:"runtime_dir,omitempty"`
 	// Path of the attach socket.
-	AttachSocket  string `protobuf:"bytes,8,opt,name=attach_socket,json=attachSocket,proto3" json:"attach_socket,omitempty"`
+	AttachSocket string `protobuf:"bytes,8,opt,name=attach_socket,json=attachSocket,proto3" json:"attach_socket,omitempty"`
+	// The least severe messages that it logs: "debug", "info", "warn" or "error".
+	LogLevel      string `protobuf:"bytes,9,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -132,6 +134,13 @@ func (x *SystemInfo) GetAttachSocket() string {
 	return ""
 }
 
+func (x *SystemInfo) GetLogLevel() string {
+	if x != nil {
+		return x.LogLevel
+	}
+	return ""
+}
+
 // GetInfoRequest asks for the description.
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -215,12 +224,95 @@ func (x *GetInfoResponse) GetInfo() *SystemInfo {
 	return nil
 }
 
+// SetLogLevelRequest changes how much is logged.
+type SetLogLevelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The least severe messages to log: "debug", "info", "warn" or "error".
+	Level         string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelRequest) Reset() {
+	*x = SetLogLevelRequest{}
+	mi := &file_netmapd_v1_system_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelRequest) ProtoMessage() {}
+
+func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_netmapd_v1_system_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SetLogLevelRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+// SetLogLevelResponse says that the level holds.
+type SetLogLevelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelResponse) Reset() {
+	*x = SetLogLevelResponse{}
+	mi := &file_netmapd_v1_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelResponse) ProtoMessage() {}
+
+func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_netmapd_v1_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
+func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{4}
+}
+
 var File_netmapd_v1_system_proto protoreflect.FileDescriptor
 
 const file_netmapd_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x17netmapd/v1/system.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x02\n" +
+	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n" +
 	"\n" +
 	"SystemInfo\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x10\n" +
@@ -231,12 +323,17 @@ const file_netmapd_v1_system_proto_rawDesc = "" +
 	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x1f\n" +
 	"\vruntime_dir\x18\a \x01(\tR\n" +
 	"runtimeDir\x12#\n" +
-	"\rattach_socket\x18\b \x01(\tR\fattachSocket\"\x10\n" +
+	"\rattach_socket\x18\b \x01(\tR\fattachSocket\x12\x1b\n" +
+	"\tlog_level\x18\t \x01(\tR\blogLevel\"\x10\n" +
 	"\x0eGetInfoRequest\"=\n" +
 	"\x0fGetInfoResponse\x12*\n" +
-	"\x04info\x18\x01 \x01(\v2\x16.netmapd.v1.SystemInfoR\x04info2S\n" +
+	"\x04info\x18\x01 \x01(\v2\x16.netmapd.v1.SystemInfoR\x04info\"*\n" +
+	"\x12SetLogLevelRequest\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\"\x15\n" +
+	"\x13SetLogLevelResponse2\xa3\x01\n" +
 	"\rSystemService\x12B\n" +
-	"\aGetInfo\x12\x1a.netmapd.v1.GetInfoRequest\x1a\x1b.netmapd.v1.GetInfoResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3"
+	"\aGetInfo\x12\x1a.netmapd.v1.GetInfoRequest\x1a\x1b.netmapd.v1.GetInfoResponse\x12N\n" +
+	"\vSetLogLevel\x12\x1e.netmapd.v1.SetLogLevelRequest\x1a\x1f.netmapd.v1.SetLogLevelResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3"
 
 var (
 	file_netmapd_v1_system_proto_rawDescOnce sync.Once
@@ -250,20 +347,24 @@ func file_netmapd_v1_system_proto_rawDescGZIP() []byte {
 	return file_netmapd_v1_system_proto_rawDescData
 }
 
-var file_netmapd_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_netmapd_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_netmapd_v1_system_proto_goTypes = []any{
 	(*SystemInfo)(nil),            // 0: netmapd.v1.SystemInfo
 	(*GetInfoRequest)(nil),        // 1: netmapd.v1.GetInfoRequest
 	(*GetInfoResponse)(nil),       // 2: netmapd.v1.GetInfoResponse
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*SetLogLevelRequest)(nil),    // 3: netmapd.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),   // 4: netmapd.v1.SetLogLevelResponse
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_netmapd_v1_system_proto_depIdxs = []int32{
-	3, // 0: netmapd.v1.SystemInfo.started:type_name -> google.protobuf.Timestamp
+	5, // 0: netmapd.v1.SystemInfo.started:type_name -> google.protobuf.Timestamp
 	0, // 1: netmapd.v1.GetInfoResponse.info:type_name -> netmapd.v1.SystemInfo
 	1, // 2: netmapd.v1.SystemService.GetInfo:input_type -> netmapd.v1.GetInfoRequest
-	2, // 3: netmapd.v1.SystemService.GetInfo:output_type -> netmapd.v1.GetInfoResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
+	3, // 3: netmapd.v1.SystemService.SetLogLevel:input_type -> netmapd.v1.SetLogLevelRequest
+	2, // 4: netmapd.v1.SystemService.GetInfo:output_type -> netmapd.v1.GetInfoResponse
+	4, // 5: netmapd.v1.SystemService.SetLogLevel:output_type -> netmapd.v1.SetLogLevelResponse
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -280,7 +381,7 @@ func file_netmapd_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netmapd_v1_system_proto_rawDesc), len(file_netmapd_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
