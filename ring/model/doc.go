@@ -63,6 +63,25 @@
 // A message is remembered: a kick is an edge of an eventfd that nobody reads, a wake is a
 // byte in a socket. One that comes late or for nothing costs a turn of the loop.
 //
+// # Direct pipes
+//
+// The two ends of a direct pipe (NC E.7) run the same protocol with each other, each as the daemon of the ring at the
+// other end: pipe_test.go. Each index is one word with one writer, stored in the block of the other end's ring, and each
+// end has a mark and an eventfd. The waker clears the mark, as the daemon does (2).
+//
+//	sender's sync, TX busy word held          receiver's sync, RX busy word held
+//	  slots, into the receiver's ring           slots, back into the sender's ring
+//	  store barrier                             store barrier
+//	  store published                           store released
+//	  full barrier                              full barrier
+//	  load the receiver's mark                  load the sender's mark
+//	  if set: clear it, store barrier, wake     if set: clear it, store barrier, wake
+//
+// The daemon may take over and carry the slots itself, and give the pipe back. It does so while it holds both busy words,
+// and an end looks who moves the slots after it has taken its own: what was published one way is never published again
+// the other way. Before the pipe goes back everything that was published to the daemon is taken. Nobody need be woken for
+// the change.
+//
 // # In code
 //
 //	                 Go (sync/atomic)             C11

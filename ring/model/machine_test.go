@@ -20,11 +20,11 @@ const (
 	hwtail
 	kernNeedKick
 	busy
-	kick  // the session's eventfd: blocks the daemon
-	wake0 // wake descriptor of the first client
-	wake1 // and of the second
-	slot0 // and slot0+i: one data word per slot
-	nLocs = slot0 + maxSlots
+	kick                         // the session's eventfd: blocks the daemon
+	wake0                        // wake descriptor of the first client
+	wake1                        // and of the second
+	slot0                        // and slot0+i: one data word per slot
+	nLocs = slot0 + maxSlots + 3 // the last ones are those of pipes, pipe_test.go
 
 	maxSlots = 3
 
@@ -34,6 +34,7 @@ const (
 var locNames = [nLocs]string{
 	"head", "cur", "appl_need_kick", "hwcur", "hwtail", "kern_need_kick",
 	"busy", "kick", "wake0", "wake1", "slot0", "slot1", "slot2",
+	"mode", "busy of RX", "head of RX",
 }
 
 // A place names a variable, fixed (loc) or chosen by a register (slotAtPos).
@@ -402,7 +403,7 @@ func (th *thread) find(l loc) int {
 // show prints slot words as who wrote them for which position, all others as numbers.
 func show(l loc, v word) string {
 	switch {
-	case l < slot0:
+	case l < slot0 || l >= slot0+maxSlots:
 		return fmt.Sprint(v)
 	case v%2 == 0:
 		return fmt.Sprintf("client's %d", v/2)
