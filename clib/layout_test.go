@@ -32,7 +32,7 @@ var types = map[string]reflect.Type{
 var constants = map[string]uint64{
 	"Magic": wire.Magic, "Version": wire.Version, "MaxMessage": wire.MaxMessage, "MaxFDs": wire.MaxFDs,
 	"TypeSession": wire.TypeSession, "TypeControl": wire.TypeControl, "TypeJoin": wire.TypeJoin,
-	"TypeLegacy": wire.TypeLegacy, "TypeIface": wire.TypeIface, "TypeParam": wire.TypeParam,
+	"TypeLegacy": wire.TypeLegacy, "TypeIface": wire.TypeIface, "TypeParam": wire.TypeParam, "TypeUnbind": wire.TypeUnbind,
 	"ParamGet": wire.ParamGet, "ParamSet": wire.ParamSet, "Answer": wire.Answer,
 	"FDRegion": wire.FDRegion, "FDSync": wire.FDSync, "FDWake": wire.FDWake, "BindFDs": wire.BindFDs,
 	"FDPipeSleep": wire.FDPipeSleep, "FDPipeWake": wire.FDPipeWake, "PipeFDs": wire.PipeFDs,

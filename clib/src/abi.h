@@ -15,6 +15,13 @@ struct nmd_slot {
 	uint64_t ptr;
 };
 
+/* What a program says of its progress, and where it is told the core's. */
+struct nmd_user {
+	_Atomic uint32_t head;
+	_Atomic uint32_t cur;
+	_Atomic uint32_t tail;
+};
+
 /* netmap_ring (NC A.3). Programs write to all of it at any time. */
 struct nmd_ring_hdr {
 	int64_t buf_ofs;
@@ -22,9 +29,14 @@ struct nmd_ring_hdr {
 	uint32_t buf_size;
 	uint16_t ringid;
 	uint16_t dir;
-	_Atomic uint32_t head;
-	_Atomic uint32_t cur;
-	_Atomic uint32_t tail;
+	union {
+		struct {
+			_Atomic uint32_t head;
+			_Atomic uint32_t cur;
+			_Atomic uint32_t tail;
+		};
+		struct nmd_user user;
+	};
 	_Atomic uint32_t flags;
 	uint32_t hole;
 	_Atomic int64_t ts_sec;
@@ -136,6 +148,9 @@ struct nmd_req_option {
 
 enum {
 	NMD_REQ_REGISTER = 1,
+	NMD_REQ_KLOOP_START = 13,
+	NMD_REQ_KLOOP_STOP = 14,
+	NMD_REQ_CSB_ENABLE = 15,
 	NMD_REQ_TYPES = 16,
 	NMD_OPT_EXTMEM = 1,
 	NMD_OPT_KLOOP_EVENTFDS = 2,
@@ -157,6 +172,7 @@ static inline uint32_t nmd_body_size(uint16_t type)
 	return type < NMD_REQ_TYPES ? sizes[type] : 0;
 }
 
+#define NMD_FLAG_EXCLUSIVE 0x800u
 #define NMD_FLAG_NO_TX_POLL 0x20000u
 
 #define NMD_NR_FORWARD 0x4u /* ring flag */

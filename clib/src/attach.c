@@ -202,22 +202,24 @@ static int read_answer(int fd, uint16_t type, int want_fds, struct nmd_answer *a
 	return check_answer(a, n, type, want_fds);
 }
 
-/* send_request sends the message and with it the socket for the answer. */
-static int send_request(int conn, int reply, struct iovec *iov, int n)
+/* send_request sends the message and with it the socket for the answer, and perhaps memory. */
+static int send_request(int conn, int reply, int memory, struct iovec *iov, int n)
 {
 	union {
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(2 * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n, .msg_control = &control, .msg_controllen = sizeof control};
+	const int fds[2] = {reply, memory};
+	const size_t size = memory < 0 ? sizeof reply : sizeof fds;
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n, .msg_control = &control, .msg_controllen = CMSG_SPACE(size)};
 	ssize_t r;
 
 	memset(&control, 0, sizeof control);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof reply);
-	memcpy(CMSG_DATA(c), &reply, sizeof reply);
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), fds, size);
 	do
 		r = sendmsg(conn, &m, MSG_NOSIGNAL);
 	while (r < 0 && errno == EINTR);
@@ -225,6 +227,12 @@ static int send_request(int conn, int reply, struct iovec *iov, int n)
 }
 
 int nmd_request(int conn, uint16_t type, const struct iovec *parts, int nparts, int want_fds, struct nmd_answer *a)
+{
+	return nmd_request_with(conn, type, parts, nparts, -1, want_fds, a);
+}
+
+int nmd_request_with(int conn, uint16_t type, const struct iovec *parts, int nparts, int memory, int want_fds,
+		     struct nmd_answer *a)
 {
 	enum { MAX_PARTS = 4 };
 	struct nmd_header h = {NMD_MAGIC, NMD_VERSION, type, sizeof h, 0};
@@ -239,7 +247,7 @@ int nmd_request(int conn, uint16_t type, const struct iovec *parts, int nparts, 
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return errno;
-	err = send_request(conn, pair[1], iov, nparts + 1);
+	err = send_request(conn, pair[1], memory, iov, nparts + 1);
 	/* Ours must go, so that the end of the daemon ends the wait for its answer. */
 	REAL(close)(pair[1]);
 	if (!err)

@@ -37,6 +37,10 @@ void nmd_answer_done(struct nmd_answer *a);
  */
 int nmd_request(int conn, uint16_t type, const struct iovec *parts, int nparts, int want_fds, struct nmd_answer *a);
 
+/* nmd_request_with sends memory along, if that is a descriptor and not -1. */
+int nmd_request_with(int conn, uint16_t type, const struct iovec *parts, int nparts, int memory, int want_fds,
+		     struct nmd_answer *a);
+
 /* nmd_connect makes a connection: a descriptor, or -1 with errno. */
 int nmd_connect(const char *path, bool cloexec);
 

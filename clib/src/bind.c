@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "csb.h"
 #include "libc.h"
 
 static struct nmd_region *regions; /* under nmd_lock */
@@ -68,6 +69,18 @@ static int open_region(int fd, uint64_t size, struct nmd_region **out)
 	pthread_mutex_unlock(&nmd_lock);
 	*out = r;
 	return err;
+}
+
+int nmd_region_of(dev_t dev, ino_t ino, uint64_t size)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&nmd_lock);
+	for (struct nmd_region *r = regions; r; r = r->next)
+		if (r->dev == dev && r->ino == ino)
+			fd = r->size == size ? REAL(fcntl)(atomic_load(&r->fd), F_DUPFD_CLOEXEC, 0) : -2;
+	pthread_mutex_unlock(&nmd_lock);
+	return fd;
 }
 
 static void put_region(struct nmd_region *r)
@@ -133,6 +146,7 @@ static int view(struct nmd_desc *d, struct nmd_ring *r, uint32_t dir, uint32_t i
 		return EIO;
 	*r = (struct nmd_ring){
 		.hdr = (struct nmd_ring_hdr *)(base + ofs),
+		.user = &((struct nmd_ring_hdr *)(base + ofs))->user,
 		.blk = (struct nmd_sync_block *)d->syncs + first_sync(b) + index,
 		.slots = slots,
 		.dir = dir,
@@ -219,7 +233,8 @@ static int view_rings(struct nmd_desc *d, bool pipe)
 	return err;
 }
 
-int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answer *a)
+int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answer *a,
+		   int (*last)(struct nmd_desc *, void *), void *arg)
 {
 	struct stat st;
 	uint64_t rings = (uint64_t)first_sync(b) + entries(b);
@@ -244,6 +259,10 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 		nmd_internal(a->fds[NMD_FD_WAKE], pipe ? &d->sock : &d->wake);
 		a->fds[NMD_FD_WAKE] = -1;
 	}
+	if (!err) {
+		nmd_csb_look(d);
+		err = last ? last(d, arg) : 0;
+	}
 	if (err) {
 		nmd_unbind(d);
 		return err;
@@ -258,6 +277,9 @@ void nmd_unbind(struct nmd_desc *d)
 	nmd_internal_close(&d->sock);
 	nmd_internal_close(&d->pipe_sleep);
 	nmd_internal_close(&d->pipe_wake);
+	atomic_store(&d->csb, false);
+	d->atok = NULL;
+	d->ktoa = NULL;
 	free(d->tx);
 	d->tx = d->rx = NULL;
 	d->ntx = d->nrx = 0;

@@ -7,6 +7,10 @@
 /* nmd_unbind undoes nmd_desc_adopt, as far as it came. Nobody else uses d. */
 void nmd_unbind(struct nmd_desc *d);
 
+/* nmd_region_of is a duplicate of the region that is the given file, of this size; -1 if
+ * there is none, -2 if it has another size. */
+int nmd_region_of(dev_t dev, ino_t ino, uint64_t size);
+
 /* nmd_region_forked: see nmd_desc_forked. */
 void nmd_region_forked(void);
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "csb.h"
+#include "extmem.h"
 #include "options.h"
 #include "txrx.h"
 #include "usermem.h"
@@ -15,6 +17,7 @@ struct request {
 	char body[BODY_MAX];
 	size_t body_len;
 	struct nmd_options opts;
+	struct nmd_extmem extmem;
 };
 
 /* read_request makes the generic checks, in the order of NC B.4. */
@@ -29,6 +32,15 @@ static int read_request(struct request *q)
 	if (!err)
 		err = nmd_options_walk(&q->opts, q->h.options, q->body_len);
 	return err;
+}
+
+/* take_options does what options of a registration ask of this process. */
+static int take_options(struct nmd_desc *d, void *arg)
+{
+	struct request *q = arg;
+	int err = nmd_csb_set(d, &q->opts);
+
+	return err ? err : nmd_extmem_place(&q->extmem);
 }
 
 /*
@@ -55,15 +67,15 @@ static int take_answer(struct nmd_desc *d, struct request *q, struct nmd_answer 
 		return EIO;
 	memcpy(&b, p, bind);
 	p += bind;
-	if (bind)
-		err = nmd_desc_adopt(d, &b, a);
+	err = nmd_options_answer(&q->opts, p + q->body_len, q->opts.wire_len);
+	nmd_extmem_answer(&q->extmem, &q->opts);
+	if (!err && bind)
+		err = nmd_desc_adopt(d, &b, a, take_options, q);
 	if (!err && !c.err) {
 		memcpy(q->h.name, c.name, sizeof q->h.name);
 		q->h.name[sizeof q->h.name - 1] = 0;
 		memcpy(q->body, p, q->body_len);
 	}
-	if (!err)
-		err = nmd_options_answer(&q->opts, p + q->body_len, q->opts.wire_len);
 	return err ? err : c.err;
 }
 
@@ -71,9 +83,13 @@ static int take_answer(struct nmd_desc *d, struct request *q, struct nmd_answer 
 static int ask(struct nmd_desc *d, int fd, struct request *q)
 {
 	struct nmd_answer a;
+	bool bound = atomic_load(&d->bound), reg = q->h.reqtype == NMD_REQ_REGISTER;
 	int err = nmd_desc_session(d);
 
 	if (err)
+		return err;
+	q->extmem = (struct nmd_extmem){.fd = -1, .opt = -1};
+	if (reg && !bound && (err = nmd_extmem_prepare(&q->extmem, &q->opts)))
 		return err;
 	struct nmd_control c = {
 		.token = d->session->token,
@@ -83,13 +99,33 @@ static int ask(struct nmd_desc *d, int fd, struct request *q)
 	};
 	memcpy(c.name, q->h.name, sizeof c.name);
 	const struct iovec parts[] = {{&c, sizeof c}, {q->body, q->body_len}, {q->opts.wire, q->opts.wire_len}};
-	int want = q->h.reqtype == NMD_REQ_REGISTER ? NMD_BIND_FDS : 0;
-	err = nmd_request(fd, NMD_TYPE_CONTROL, parts, 3, want, &a);
+	if (reg && bound)
+		return EBUSY;
+	err = nmd_request_with(fd, NMD_TYPE_CONTROL, parts, 3, q->extmem.fd, reg ? NMD_BIND_FDS : 0, &a);
 	if (!err) {
+		bool binds = a.nfds > 0;
 		err = take_answer(d, q, &a);
 		nmd_answer_done(&a);
+		if (err && binds)
+			nmd_desc_undo(d, fd); /* the daemon bound it, and we cannot use it */
 	}
+	nmd_extmem_done(&q->extmem);
 	return err;
+}
+
+/* sync_loop carries out the requests of CSB mode, which are this library's. */
+static int sync_loop(struct nmd_desc *d, int fd, struct request *q)
+{
+	uint32_t sleep_us;
+
+	switch (q->h.reqtype) {
+	case NMD_REQ_KLOOP_START:
+		memcpy(&sleep_us, q->body, sizeof sleep_us);
+		return nmd_kloop_start(d, fd, sleep_us, &q->opts);
+	case NMD_REQ_KLOOP_STOP:
+		return nmd_kloop_stop(d, fd);
+	}
+	return nmd_csb_enable(d, fd, &q->opts);
 }
 
 int nmd_control(struct nmd_desc *d, int fd, uint64_t arg)
@@ -104,7 +140,9 @@ int nmd_control(struct nmd_desc *d, int fd, uint64_t arg)
 	q.h.name[sizeof q.h.name - 1] = 0;
 	nmd_options_init(&q.opts);
 	err = read_request(&q);
-	if (!err) {
+	if (!err && q.h.reqtype >= NMD_REQ_KLOOP_START && q.h.reqtype <= NMD_REQ_CSB_ENABLE) {
+		err = sync_loop(d, fd, &q);
+	} else if (!err) {
 		pthread_mutex_lock(&d->binding);
 		err = ask(d, fd, &q);
 		pthread_mutex_unlock(&d->binding);
@@ -135,7 +173,7 @@ static int legacy_answer(struct nmd_desc *d, struct nmd_answer *a, char *body, s
 			return EIO;
 		memcpy(&b, p, sizeof b);
 		p += sizeof b + NMD_REGISTER_SIZE;
-		err = nmd_desc_adopt(d, &b, a);
+		err = nmd_desc_adopt(d, &b, a, NULL, NULL);
 	}
 	if (!err && (size_t)(end - p) < len)
 		err = EIO;

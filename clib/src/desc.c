@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bind.h"
+#include "csb.h"
 #include "epoll.h"
 #include "iface.h"
 #include "libc.h"
@@ -252,7 +253,7 @@ static int join(struct nmd_desc *d, int fd)
 		return err;
 	if (a.len == sizeof b + NMD_REGISTER_SIZE) {
 		memcpy(&b, a.body, sizeof b);
-		err = nmd_desc_adopt(d, &b, &a);
+		err = nmd_desc_adopt(d, &b, &a, NULL, NULL);
 	} else {
 		err = EIO;
 	}
@@ -273,6 +274,16 @@ int nmd_desc_bound(struct nmd_desc *d, int fd)
 	return err == 0 || err == EIO ? err : ENXIO;
 }
 
+void nmd_desc_undo(struct nmd_desc *d, int fd)
+{
+	struct nmd_answer a;
+	struct nmd_join q = {.token = d->session->token};
+	const struct iovec part = {&q, sizeof q};
+
+	if (nmd_request(fd, NMD_TYPE_UNBIND, &part, 1, 0, &a) == 0)
+		nmd_answer_done(&a);
+}
+
 void nmd_desc_check(struct nmd_desc *d)
 {
 	time_t now = time(NULL); /* the clock of the last tick: a few nanoseconds */
@@ -280,6 +291,7 @@ void nmd_desc_check(struct nmd_desc *d)
 	if (__builtin_expect(now == atomic_load_explicit(&d->checked, memory_order_relaxed), 1))
 		return;
 	atomic_store_explicit(&d->checked, now, memory_order_relaxed);
+	nmd_csb_look(d);
 	nmd_session_alive(d->session);
 }
 

@@ -33,6 +33,9 @@ struct nmd_desc {
 	atomic_bool bound; /* what follows up to the rings is set, for good */
 	atomic_bool dead;  /* the daemon, or the port's end of it, is gone */
 	bool no_tx_poll;
+	atomic_bool csb; /* in CSB mode: no syncs, no polls (csb.h) */
+	struct nmd_csb_atok *atok; /* as this process named them, or NULL */
+	struct nmd_csb_ktoa *ktoa;
 	_Atomic int wake; /* readable when an armed ring changed: the socket below, or an epoll */
 	_Atomic int sock; /* on which the daemon says so, where wake is an epoll, else -1 */
 	_Atomic int pipe_sleep; /* the other end of a pipe says so here: in the epoll, too */
@@ -84,8 +87,15 @@ void nmd_desc_closed(struct nmd_desc *d);
 /* nmd_desc_session is the session to make requests on d in: 0 or an errno. */
 int nmd_desc_session(struct nmd_desc *d);
 
-/* nmd_desc_adopt makes d a bound descriptor with what came in an answer: 0 or an errno. */
-int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answer *a);
+/*
+ * nmd_desc_adopt makes d a bound descriptor with what came in an answer: 0 or an errno.
+ * last, if not NULL, may refuse while nobody else knows d as bound.
+ */
+int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answer *a,
+		   int (*last)(struct nmd_desc *, void *), void *arg);
+
+/* nmd_desc_undo tells the daemon that a registration could not be used. */
+void nmd_desc_undo(struct nmd_desc *d, int fd);
 
 /* nmd_desc_bound: 0 when d is bound, by whatever process; else ENXIO, or EIO when the
  * daemon is gone. */

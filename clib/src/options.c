@@ -104,6 +104,14 @@ int nmd_options_walk(struct nmd_options *o, uint64_t first, size_t body_len)
 	return 0;
 }
 
+int nmd_options_find(const struct nmd_options *o, uint32_t type)
+{
+	for (int i = 0; i < o->n; i++)
+		if (o->opt[i].type == type)
+			return i;
+	return -1;
+}
+
 int nmd_options_answer(struct nmd_options *o, const char *wire, size_t len)
 {
 	struct nmd_option w;

@@ -29,6 +29,9 @@ void nmd_options_init(struct nmd_options *o);
 /* nmd_options_walk reads the list that starts at an address: 0, EFAULT, EINVAL or EMSGSIZE. */
 int nmd_options_walk(struct nmd_options *o, uint64_t first, size_t body_len);
 
+/* nmd_options_find is the place of the option of a type, -1 if there is none. */
+int nmd_options_find(const struct nmd_options *o, uint32_t type);
+
 /* nmd_options_answer takes the daemon's copy of wire: 0, or EIO if it has another form. */
 int nmd_options_answer(struct nmd_options *o, const char *wire, size_t len);
 

@@ -91,9 +91,9 @@ static uint32_t reinit(struct nmd_ring *r, uint32_t state, uint32_t rhead, uint3
 	uint32_t head = rhead;
 	if (state == NMD_FROZEN || !legal_head(rhead, hwcur, hwtail, r->slots))
 		head = hwcur;
-	STORE(hdr->head, head);
-	STORE(hdr->cur, head);
-	STORE(hdr->tail, hwtail);
+	STORE(r->user->head, head);
+	STORE(r->user->cur, head);
+	STORE(r->user->tail, hwtail);
 	return head;
 }
 
@@ -171,7 +171,7 @@ static unsigned sync_direct(struct nmd_ring *r)
 
 	/* 1. What the program wants, what the library remembers, how far this end has
 	 * come, and what the other end says. Reading slots comes after. */
-	uint32_t head = LOAD(hdr->head), cur = LOAD(hdr->cur), tail = LOAD(hdr->tail);
+	uint32_t head = LOAD(r->user->head), cur = LOAD(r->user->cur), tail = LOAD(r->user->tail);
 	uint32_t rhead = LOAD(b->rhead), rcur = LOAD(b->rcur), rtail = LOAD(b->rtail);
 	uint32_t hwcur, given, hwtail = LOAD(b->core) >> 32;
 	load_daemon(p, &hwcur, &given);
@@ -208,7 +208,7 @@ static unsigned sync_direct(struct nmd_ring *r)
 
 	/* 5. Show the program what the other end has given. */
 	if (tail != hwtail)
-		STORE(hdr->tail, hwtail);
+		STORE(r->user->tail, hwtail);
 	if (head != rhead || cur != rcur || hwtail != rtail) {
 		STORE(b->rhead, head);
 		STORE(b->rcur, cur);
@@ -259,7 +259,7 @@ unsigned nmd_sync(struct nmd_ring *r)
 	}
 
 	/* 3. What the program wants, what the library remembers, what the daemon says. */
-	uint32_t head = LOAD(hdr->head), cur = LOAD(hdr->cur), tail = LOAD(hdr->tail);
+	uint32_t head = LOAD(r->user->head), cur = LOAD(r->user->cur), tail = LOAD(r->user->tail);
 	uint32_t rhead = LOAD(b->rhead), rcur = LOAD(b->rcur), rtail = LOAD(b->rtail);
 	uint32_t hwcur, hwtail;
 	load_daemon(b, &hwcur, &hwtail);
@@ -312,7 +312,7 @@ unsigned nmd_sync(struct nmd_ring *r)
 	/* 9. Show it to the program. A tail that it wrote over is repaired by that,
 	 * without a word (NC D.2). */
 	if (tail != hwtail)
-		STORE(hdr->tail, hwtail);
+		STORE(r->user->tail, hwtail);
 	if (head != rhead || cur != rcur || hwtail != rtail) {
 		STORE(b->rhead, head);
 		STORE(b->rcur, cur);
@@ -324,6 +324,11 @@ unsigned nmd_sync(struct nmd_ring *r)
 	/* 10. Let the next one in. */
 	leave(b);
 	return out;
+}
+
+uint32_t nmd_hwcur(const struct nmd_ring *r)
+{
+	return (uint32_t)LOAD((direct(r) ? r->peer_blk : r->blk)->core);
 }
 
 bool nmd_taken(const struct nmd_ring *r)
@@ -356,7 +361,7 @@ bool nmd_idle(const struct nmd_ring *r)
 	struct nmd_sync_block *b = r->blk;
 	uint32_t state = LOAD(b->state);
 
-	return LOAD(r->hdr->head) == LOAD(b->rhead) && LOAD(r->hdr->cur) == LOAD(b->rcur) &&
+	return LOAD(r->user->head) == LOAD(b->rhead) && LOAD(r->user->cur) == LOAD(b->rcur) &&
 	       state != NMD_STOPPED && state != NMD_FROZEN;
 }
 

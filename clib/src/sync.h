@@ -13,6 +13,7 @@
 /* A ring as this process sees it; all but what the pointers lead to is private. */
 struct nmd_ring {
 	struct nmd_ring_hdr *hdr;
+	struct nmd_user *user; /* in hdr, or what the sync loop has in its place */
 	struct nmd_sync_block *blk;
 	uint32_t slots;
 	uint32_t dir;
@@ -41,6 +42,9 @@ enum {
 
 /* nmd_sync does for one ring what the kernel does in netmap's sync system calls. */
 unsigned nmd_sync(struct nmd_ring *r);
+
+/* nmd_hwcur: the first slot that was not taken yet (NC E.10). */
+uint32_t nmd_hwcur(const struct nmd_ring *r);
 
 /* nmd_taken: has the daemon taken all that was published (or never will)? */
 bool nmd_taken(const struct nmd_ring *r);

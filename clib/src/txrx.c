@@ -24,7 +24,7 @@ int64_t nmd_now_ns(void)
 
 /* after does what the syncs of a pass asked for: wake the daemon, or the other end of
  * a pipe. Its eventfd is watched edge-triggered and never read, so it does not fill up. */
-static void after(struct nmd_desc *d, unsigned out)
+void nmd_after(struct nmd_desc *d, unsigned out)
 {
 	static const uint64_t one = 1;
 
@@ -44,7 +44,7 @@ static unsigned sync_all(struct nmd_desc *d, struct nmd_ring *rings, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		out |= nmd_sync(&rings[i]);
-	after(d, out);
+	nmd_after(d, out);
 	return out;
 }
 
@@ -56,8 +56,7 @@ static bool all_taken(struct nmd_desc *d)
 	return true;
 }
 
-/* may_spin: looking again and again does not help when it keeps an lcore from its CPU. */
-static bool may_spin(struct nmd_desc *d)
+bool nmd_may_spin(struct nmd_desc *d)
 {
 	static _Atomic int cpus;
 
@@ -105,7 +104,7 @@ static void await_taken(struct nmd_desc *d)
 	if (all_taken(d))
 		return;
 	int64_t start = nmd_now_ns();
-	if (may_spin(d)) {
+	if (nmd_may_spin(d)) {
 		while (nmd_now_ns() - start < SPIN_NS) {
 			for (int i = 0; i < SPIN_LOOKS; i++) {
 				if (all_taken(d))
@@ -137,6 +136,8 @@ int nmd_txsync(struct nmd_desc *d)
 	nmd_desc_check(d);
 	if (nmd_desc_gone(d))
 		return EIO;
+	if (atomic_load_explicit(&d->csb, memory_order_relaxed))
+		return EBUSY; /* NC B.9.3 */
 	unsigned out = sync_all(d, d->tx, d->ntx);
 	await_taken(d);
 	if (nmd_desc_gone(d))
@@ -151,6 +152,8 @@ int nmd_rxsync(struct nmd_desc *d)
 	nmd_desc_check(d);
 	if (nmd_desc_gone(d))
 		return EIO;
+	if (atomic_load_explicit(&d->csb, memory_order_relaxed))
+		return EBUSY; /* NC B.9.3 */
 	return sync_all(d, d->rx, d->nrx) & NMD_GONE ? EIO : 0;
 }
 
@@ -206,13 +209,15 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 		*out = NMD_GONE;
 		return POLLERR;
 	}
+	if (atomic_load_explicit(&d->csb, memory_order_relaxed))
+		return POLLERR; /* NC D.6 */
 	if (tx || !d->no_tx_poll)
 		re |= tx_phase(d, tx, out);
 	if (rx)
 		re |= rx_phase(d, rx, out);
 	if (*out & NMD_FORWARDED)
 		re |= tx_phase(d, 0, out);
-	after(d, *out);
+	nmd_after(d, *out);
 	return re;
 }
 

@@ -35,6 +35,12 @@ void nmd_pipe_slept(struct nmd_desc *d, int64_t ns);
 /* nmd_arm_for asks for a wake message at the next change of the rings that events are about. */
 void nmd_arm_for(struct nmd_desc *d, short events);
 
+/* nmd_after makes the kicks that syncs of d's rings asked for. */
+void nmd_after(struct nmd_desc *d, unsigned out);
+
+/* nmd_may_spin: looking again and again does not help when it keeps an lcore from its CPU. */
+bool nmd_may_spin(struct nmd_desc *d);
+
 /*
  * A thread that waits for the wake socket brackets that with these two. Only one
  * thread may read the messages, or it would take away another's; the others

@@ -119,6 +119,7 @@ int main(void)
 	CONST(NMD_TYPE_PARAM, "TypeParam");
 	CONST(NMD_PARAM_GET, "ParamGet");
 	CONST(NMD_PARAM_SET, "ParamSet");
+	CONST(NMD_TYPE_UNBIND, "TypeUnbind");
 	CONST(NMD_ANSWER, "Answer");
 	CONST(NMD_FD_REGION, "FDRegion");
 	CONST(NMD_FD_SYNC, "FDSync");

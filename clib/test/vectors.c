@@ -46,6 +46,7 @@ static int run(char *line)
 		return 0;
 	struct nmd_ring r = {
 		.hdr = &ring.hdr,
+		.user = &ring.hdr.user,
 		.blk = &blk,
 		.slots = n,
 		.dir = strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX,

@@ -57,7 +57,6 @@ const (
 	monitors  = "monitors"
 	extmem    = "external memory"
 	offsets   = "packet offsets"
-	csb       = "CSB mode and the sync loop"
 	byHand    = "a run by hand: the tools are no part of the repository"
 )
 

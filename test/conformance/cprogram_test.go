@@ -195,13 +195,19 @@ func (d *driver) control(fd int, q *request) unix.Errno {
 	if q.body != nil {
 		copy(q.body, d.unhex(words[2]))
 	}
-	for i, text := range strings.Split(strings.Trim(words[3], "-,"), ",") {
+	q.takeOptions(d, words[3])
+	return errno
+}
+
+// takeOptions reads the options as the driver shows them.
+func (q *request) takeOptions(d *driver, all string) {
+	d.e.Helper()
+	for i, text := range strings.Split(strings.Trim(all, "-,"), ",") {
 		if parts := strings.Split(text, "/"); len(parts) == 3 {
 			q.options[i].status, q.options[i].moved = uint32(d.atoi(parts[0])), parts[1] != "1"
 			copy(q.options[i].body, d.unhex(parts[2]))
 		}
 	}
-	return errno
 }
 
 func (d *driver) legacy(fd int, ioctl uint64, arg []byte) unix.Errno {

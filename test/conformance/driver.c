@@ -97,6 +97,8 @@ struct built {
 		size_t len;
 	} options[MAX_OPTIONS];
 	int noptions;
+	int fd, err;
+	uint64_t body_ptr, options_ptr;
 };
 
 /* build_options lays out "type/size/next/body,..." in memory of its own. */
@@ -130,14 +132,13 @@ static void build_options(struct built *b, char *text)
 	b->header.nr_options = (uint64_t)(uintptr_t)b->options[0].opt;
 }
 
-/* ctrl FD HEADER BODY OPTIONS: BODY is hex, "-" a null pointer, "!" a wild one. */
-static void do_ctrl(void)
+/* build reads FD HEADER BODY OPTIONS: BODY is hex, "-" a null pointer, "!" a wild one. */
+struct built *build(void)
 {
 	struct built *b = calloc(1, sizeof(*b));
-	int fd = (int)number(), r, err, kept;
 	char *body, *options;
-	uint64_t body_ptr, options_ptr;
 
+	b->fd = (int)number();
 	unhex(word(), (unsigned char *)&b->header, sizeof(b->header));
 	body = word();
 	options = word();
@@ -149,12 +150,17 @@ static void do_ctrl(void)
 	}
 	if (*options != '-')
 		build_options(b, options);
-	body_ptr = b->header.nr_body;
-	options_ptr = b->header.nr_options;
+	b->body_ptr = b->header.nr_body;
+	b->options_ptr = b->header.nr_options;
+	return b;
+}
 
-	r = ioctl(fd, NIOCCTRL, &b->header);
-	err = failed(r);
-	kept = b->header.nr_body == body_ptr && b->header.nr_options == options_ptr;
+void carry_out(struct built *b) { b->err = failed(ioctl(b->fd, NIOCCTRL, &b->header)); }
+
+/* show answers with what came back. */
+void show(struct built *b)
+{
+	int err = b->err, kept = b->header.nr_body == b->body_ptr && b->header.nr_options == b->options_ptr;
 	b->header.nr_body = b->header.nr_options = 0;
 	printf("%d ", err);
 	hex(&b->header, sizeof(b->header));
@@ -170,6 +176,14 @@ static void do_ctrl(void)
 	}
 	printf("\n");
 	free(b);
+}
+
+/* ctrl REQUEST: makes one. */
+static void do_ctrl(void)
+{
+	struct built *b = build();
+	carry_out(b);
+	show(b);
 }
 
 /* ioctl FD NUMBER ARGUMENT: as for ctrl. */
@@ -200,6 +214,11 @@ static void do_mmap(void)
 	size_t len = (size_t)number();
 	off_t off = (off_t)number();
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off);
+	answer_map(p, len);
+}
+
+void answer_map(void *p, size_t len)
+{
 	int err = p == MAP_FAILED ? errno : 0, i = 0;
 	while (i + 1 < MAX_MAPS && maps[i].base != NULL)
 		i++;
@@ -425,6 +444,8 @@ static const struct {
 	{"recvfd", do_recvfd},	 {"sendfd", do_sendfd}, {"forked", do_forked}, {"threads", do_threads}, {"feed", do_feed},
 	{"drain", do_drain},	 {"echo", do_echo},	{"relay", do_relay},	{"mix", do_mix},
 	{"cycles", do_cycles},	{"layout", do_layout},	{"address", do_address},
+	{"alloc", do_alloc},	{"eventfd", do_eventfd}, {"signal", do_signal}, {"signalled", do_signalled},
+	{"begin", do_begin},	{"finish", do_finish},
 #ifdef LINKED
 	{"decode", do_decode},	 {"refuse", do_refuse}, {"old", do_old},       {"option", do_option},	{"lib", do_lib},
 #endif

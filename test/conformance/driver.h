@@ -30,6 +30,21 @@ void do_cycles(void);
 
 /* Commands of memory.c. */
 void do_address(void);
+void do_alloc(void);
+void do_eventfd(void);
+void do_signal(void);
+void do_signalled(void);
+void do_begin(void);
+void do_finish(void);
+
+/* A request: built from the words of the command, carried out, and its answer shown, which frees it. */
+struct built;
+struct built *build(void);
+void carry_out(struct built *b);
+void show(struct built *b);
+
+/* answer_map enters a mapping into the table and answers with its number. */
+void answer_map(void *p, size_t len);
 
 /* Commands of library.c, where the driver is linked with libnetmap. */
 void do_decode(void);
