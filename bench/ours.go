@@ -172,6 +172,23 @@ func nullToClient(h *harness) (sample, error) {
 	return h.forwarding(d)
 }
 
+// nullSwitch joins two devices that receive the same frame again and again, without any cost, by a switch.
+func nullSwitch(h *harness) (sample, error) {
+	config := "ports:\n"
+	for i := range 2 {
+		frame, err := newFrame(receiverMAC(1-i), receiverMAC(i), 60)
+		if err != nil {
+			return nil, err
+		}
+		config += fmt.Sprintf("  - {name: nic%d, kind: device, devargs: 'net_null%d,size=60', fill: %x}\n", i, i, frame)
+	}
+	d, err := h.daemon(daemonSpec{config: config + "switches:\n  - {name: vale1, ports: [nic0, nic1]}\n"})
+	if err != nil {
+		return nil, err
+	}
+	return h.forwarding(d)
+}
+
 // pcapSwitch joins two devices that receive the same frames again and again by a switch.
 func pcapSwitch(h *harness) (sample, error) {
 	files, err := h.pcapFiles(60)

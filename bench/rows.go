@@ -120,6 +120,14 @@ func deviceRows() []row {
 			peers:   []subject{{"testpmd io", testpmd("io", nullArgs(60))}},
 		},
 		{
+			name:    "nic/null-switch-null/60B",
+			about:   "two net_null devices, their buffers filled with frames for the other one, joined by a switch; testpmd rewrites the addresses",
+			quick:   true,
+			metrics: forwarding,
+			ours:    subject{"netmapd", nullSwitch},
+			peers:   []subject{{"testpmd mac", testpmd("mac", nullArgs(60))}, {"testpmd io", testpmd("io", nullArgs(60))}},
+		},
+		{
 			name:    "nic/pcap-switch-pcap/60B",
 			about:   "two net_pcap devices with preloaded frames (a copy each, by the driver), joined by a switch; testpmd rewrites the addresses",
 			quick:   true,

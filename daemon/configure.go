@@ -1,8 +1,8 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +20,6 @@ import (
 	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/daemon/plan"
-	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/port"
 	vale "github.com/netmapd/netmapd/switch"
 )
@@ -230,7 +229,11 @@ func (t *target) switchKey(name string) string {
 }
 
 func (t *target) CreatePort(ctx context.Context, p config.Port) error {
-	_, err := t.d.reg.CreatePort(ctx, portSpec(p))
+	_, err := t.d.reg.Await(ctx, portSpec(p))
+	if awaited, ok := errors.AsType[*port.AwaitedError](err); ok {
+		t.d.log.Error("a configured port is missing; the others go on", "port", p.Name, "err", awaited)
+		return nil
+	}
 	return t.where(t.portKey(p.Name), err)
 }
 
@@ -252,6 +255,9 @@ func (t *target) DeleteSwitch(ctx context.Context, name string) error {
 }
 
 func (t *target) Attach(ctx context.Context, sw, portName string) error {
+	if t.d.reg.AttachAwaited(sw, portName) {
+		return nil
+	}
 	_, err := t.d.reg.Attach(ctx, sw, portName)
 	return t.where(t.switchKey(sw), err)
 }
@@ -336,7 +342,7 @@ func levelName(l slog.Level) string {
 func portSpec(p config.Port) port.Spec {
 	s := port.Spec{
 		Name: p.Name, Kind: port.Kind(p.Kind), Ifname: p.Ifname, Driver: port.Driver(p.Driver),
-		Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots, Host: p.Host, DropUnbound: p.Unbound == "drop",
+		Devargs: p.Devargs, Rings: p.Rings, Slots: p.Slots, MTU: p.MTU, Fill: p.FillBytes(), Host: p.Host, DropUnbound: p.Unbound == "drop",
 	}
 	if s.Kind != port.KindInterface {
 		s.Driver = ""
@@ -348,7 +354,8 @@ func portSpec(p config.Port) port.Spec {
 func configPort(s port.Spec) config.Port {
 	p := config.Port{
 		Name: s.Name, Kind: string(s.Kind), Ifname: s.Ifname, Driver: string(s.Driver),
-		Devargs: s.Devargs, Rings: s.Rings, Slots: cmp.Or(s.Slots, abi.DefaultSlots), Host: s.Host, Unbound: "host",
+		Devargs: s.Devargs, Rings: s.Rings, Slots: s.Slots, MTU: s.MTU, Host: s.Host, Unbound: "host",
+		Fill: hex.EncodeToString([]byte(s.Fill)),
 	}
 	if p.Driver == "" {
 		p.Driver = config.Auto

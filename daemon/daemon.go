@@ -24,6 +24,7 @@ import (
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/daemon/metrics"
 	"github.com/netmapd/netmapd/dpdk/eal"
+	"github.com/netmapd/netmapd/dpdk/ethdev"
 	dpdklcore "github.com/netmapd/netmapd/dpdk/lcore"
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/rundir"
@@ -54,6 +55,7 @@ type Daemon struct {
 	notes   []string
 
 	lcores  []*lcore.Lcore
+	devices <-chan struct{} // something happened to a device
 	reg     *port.Registry
 	guard   *access.Guard
 	group   int // whose members may connect, or noGroup
@@ -122,6 +124,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case <-d.reloads:
 			d.reload()
 		case <-d.reg.Wanted():
+			d.reg.Tend(time.Now())
+		case <-d.devices:
 			d.reg.Tend(time.Now())
 		case now := <-tick.C:
 			d.reg.Tend(now)
@@ -300,13 +304,17 @@ func (d *Daemon) startRegistry() error {
 	global := shm.GlobalParams()
 	global.IfNum, global.RingNum, global.BufNum = uint32(m.IfNum), uint32(m.RingNum), uint32(m.BufNum)
 	global.RingSize, global.BufSize = uint32(m.RingSize), uint32(m.BufSize)
+	var err error
+	if d.devices, err = ethdev.Events(d.cfg.DPDK.PCI); err != nil {
+		d.log.Warn("changes of devices are noticed by looking only, every few seconds", "err", err)
+	}
 	trusted, err := uids(d.cfg.Memory.HugepageUsers)
 	if err != nil {
 		return fmt.Errorf("%s: memory.hugepage-users: %w", d.cfg.Where("memory.hugepage-users"), err)
 	}
 	d.reg = port.NewRegistry(port.Config{
 		HugeUIDs: trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID,
-		Global: global, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
+		Global: global, GlobalHuge: d.cfg.Memory.Global.Hugepages, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)
 	d.tickets = attach.NewTickets()

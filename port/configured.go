@@ -13,7 +13,6 @@ import (
 func (s Spec) normal() Spec {
 	s.Kind = cmp.Or(s.Kind, KindInterface)
 	if s.Kind == KindInterface {
-		s.Rings = cmp.Or(s.Rings, 1)
 		s.Ifname = cmp.Or(s.Ifname, s.Name)
 		s.Driver = cmp.Or(s.Driver, DriverAuto)
 	}
@@ -39,6 +38,9 @@ func (g *Registry) Configured(context.Context) (ports []Spec, switches []Configu
 		}
 	}
 	slices.SortFunc(ports, func(a, b Spec) int { return cmp.Compare(a.Name, b.Name) })
+	for _, a := range g.absent {
+		ports = append(ports, a.spec)
+	}
 	for _, s := range g.bySwitch() {
 		if !s.ephemeral {
 			switches = append(switches, g.configured(s))
@@ -66,6 +68,11 @@ func (g *Registry) configured(s *valeSwitch) ConfiguredSwitch {
 		names[vp.Index()] = vp.Name()
 		if o := vp.Options(); o != (vale.PortOptions{}) {
 			c.Options[vp.Name()] = o
+		}
+	}
+	for _, a := range g.absent {
+		if a.switched == s.name {
+			c.Ports = append(c.Ports, a.spec.Name)
 		}
 	}
 	for _, a := range s.Addresses() {

@@ -49,7 +49,10 @@ type device struct {
 	unit  *deviceUnit // while clients have HW rings open
 	wakes []int       // sockets that the lcore watches
 	host  host
-	lost  bool // the kernel interface went while it was driven
+	lost  bool // the interface or device went while it was driven
+
+	unplugged bool   // as if DPDK had said so: for tests
+	switched  string // the switch that it was on when it went
 }
 
 // interfaceExists looks in the daemon's network namespace.

@@ -54,3 +54,10 @@ func (g *Registry) CarryPipe(ctx context.Context, end string, on bool) error {
 	}
 	return q.release(ctx)
 }
+
+// Unplug has a device go as if DPDK had said so.
+func (g *Registry) Unplug(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ports[name].be.(*device).unplugged = true
+}

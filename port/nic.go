@@ -40,9 +40,10 @@ type pins struct {
 // pinSeq numbers the pools: the names must differ.
 var pinSeq atomic.Uint32
 
-// pin makes the mbufs of a region, or shares them.
-func (g *Registry) pin(r *shm.Region) (*pins, error) {
-	if p := g.pinned[r]; p != nil {
+// pin makes the mbufs of a region, or shares them, unless they are to be a
+// device's own: what net_null receives is what its buffers held before.
+func (g *Registry) pin(r *shm.Region, own bool) (*pins, error) {
+	if p := g.pinned[r]; p != nil && !own {
 		p.users++
 		return p, nil
 	}
@@ -52,7 +53,9 @@ func (g *Registry) pin(r *shm.Region) (*pins, error) {
 		return nil, err
 	}
 	p := &pins{region: r, pool: pool, users: 1}
-	g.pinned[r] = p
+	if !own {
+		g.pinned[r] = p
+	}
 	return p, nil
 }
 
@@ -61,7 +64,9 @@ func (g *Registry) unpin(p *pins) error {
 	if p.users--; p.users > 0 {
 		return nil
 	}
-	delete(g.pinned, p.region)
+	if g.pinned[p.region] == p {
+		delete(g.pinned, p.region)
+	}
 	return p.pool.Free()
 }
 
@@ -107,7 +112,7 @@ func (d *device) goZero(cfg *ethdev.Config) {
 		}
 		return
 	}
-	pins, err := d.g.pin(d.region)
+	pins, err := d.g.pin(d.region, d.fill != "")
 	if err != nil {
 		d.copies = err.Error()
 		return
@@ -139,10 +144,10 @@ func (d *device) lend(cfg *ethdev.Config) error {
 	z.lent = len(idx)
 	z.mark = &probe{fail: d.suspect}
 	z.mark.mark(d.region.Bufs(), idx)
-	z.pins.pool.Put(idx)
-	if d.fill != "" {
-		return z.pins.pool.Pool().Fill([]byte(d.fill))
+	for _, i := range idx {
+		copy(d.region.Bufs().Get(i), d.fill)
 	}
+	z.pins.pool.Put(idx)
 	return nil
 }
 

@@ -27,7 +27,7 @@ func newRxQueue(nic *ethdev.Device, id uint16) *rxQueue {
 // Next takes a burst.
 func (q *rxQueue) Next(b *vale.Batch) int {
 	n := q.nic.RxBurst(q.id, q.batch)
-	b.Base = nil // offsets are addresses
+	b.Base, b.Origin = nil, q.batch.Handle() // offsets are addresses
 	for i := 0; i < n; {
 		first := b.N
 		for more := true; more && i < n; i++ {
@@ -37,7 +37,7 @@ func (q *rxQueue) Next(b *vale.Batch) int {
 		}
 		slots := b.N - first
 		if slots > vale.MaxFrags {
-			b.N = first
+			b.N, b.Origin = first, nil // they are no longer in step
 			b.Drop(vale.TooManyFragments, 1, 0)
 			continue
 		}
@@ -78,17 +78,22 @@ type txQueue struct {
 	batch *ethdev.TxBatch
 	most  uint32 // bytes of the longest frame
 
+	move bool // the driver can send from memory that is not its own
+
 	frames []sentFrame // scratch of copyTx
 }
 
 func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
-	return &txQueue{nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom, frames: make([]sentFrame, 0, burst)}
+	return &txQueue{move: nic.ZeroCopy().Tx, nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom, frames: make([]sentFrame, 0, burst)}
 }
 
 // Deliver transmits the frames of the list until the device takes no more.
 func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, bytes uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.move && b.Origin != nil && !b.Multi {
+		return q.forward(b, list, d)
+	}
 	var offered uint64
 	for _, first := range list {
 		frags := b.Frags[first:]
@@ -118,6 +123,27 @@ func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, 
 		frames -= refused
 	}
 	return frames, bytes
+}
+
+// forward transmits frames of another device without copying them.
+func (q *txQueue) forward(b *vale.Batch, list []uint16, d *vale.Drops) (frames, bytes uint64) {
+	n := 0
+	for _, i := range list {
+		length := uint32(b.Frags[i].Len)
+		if length > q.most {
+			d[vale.RxBadLength]++
+			continue
+		}
+		q.batch.Pick(n, i)
+		n++
+		bytes += uint64(length)
+	}
+	sent := q.nic.Forward(q.id, q.batch, b.Origin, n)
+	if lost := n - sent; lost > 0 {
+		d[vale.RingFull] += uint64(lost)
+		bytes = bytes * uint64(sent) / uint64(n) // the device does not tell which
+	}
+	return uint64(sent), bytes
 }
 
 func (q *txQueue) free() { q.batch.Free() }

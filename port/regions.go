@@ -225,7 +225,7 @@ func (g *Registry) globalRegion() (*shm.Region, error) {
 	if old != nil && old.Geometry() == geo {
 		return old, nil
 	}
-	r, err := g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global"}, geo)
+	r, err := g.addRegion(shm.Options{ID: abi.MemIDGlobal, Name: "global", Huge: g.cfg.GlobalHuge}, geo)
 	if err == nil && old != nil {
 		delete(g.sweep, old.ID())
 		delete(g.untidy, old.ID())

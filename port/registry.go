@@ -37,6 +37,9 @@ type Config struct {
 	// memory a client can provoke a fault in the daemon (package shm), so they are
 	// those that the operator trusts.
 	HugeUIDs []int
+
+	// GlobalHuge has the global region consist of hugepages.
+	GlobalHuge bool
 }
 
 // Registry knows all ports, switches and regions by name. It is the control
@@ -68,6 +71,7 @@ type Registry struct {
 	swept    time.Time                  // when that was
 	wanted   chan struct{}              // an lcore has something for Tend
 	pinned   map[*shm.Region]*pins      // regions that devices work in
+	absent   []absent
 }
 
 // NewRegistry makes an empty registry over running lcores (at least one).
@@ -256,14 +260,22 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 		}
 		return p.info(), refuse("create port", s.Name, unix.EEXIST, "another port of kind %s has this name", p.kind)
 	}
+	p, err := g.createPort(ctx, s)
+	if err != nil {
+		return Info{}, err
+	}
+	return p.info(), nil
+}
+
+// createPort makes the port of a normal spec whose name is free.
+func (g *Registry) createPort(ctx context.Context, s Spec) (p *port, err error) {
 	core, err := name.ParseCore(s.Name)
 	if err != nil {
-		return Info{}, refuse("create port", s.Name, unix.EINVAL, "%v", err)
+		return nil, refuse("create port", s.Name, unix.EINVAL, "%v", err)
 	}
 	if core.Kind != name.Interface {
-		return Info{}, refuse("create port", s.Name, unix.EINVAL, "ports of switches appear when a client opens them; only interface and device ports are created")
+		return nil, refuse("create port", s.Name, unix.EINVAL, "ports of switches appear when a client opens them; only interface and device ports are created")
 	}
-	var p *port
 	switch s.Kind {
 	case KindInterface:
 		p, err = g.createInterface(ctx, s)
@@ -277,10 +289,10 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 		err = refuse("create port", s.Name, unix.EINVAL, "kind %q cannot be created; use interface, device or persistent", s.Kind)
 	}
 	if err != nil {
-		return Info{}, err
+		return nil, err
 	}
 	p.spec = &s
-	return p.info(), nil
+	return p, nil
 }
 
 // DeletePort removes a configured port that nobody uses.
@@ -289,6 +301,8 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 	defer g.mu.Unlock()
 	p := g.ports[full]
 	switch {
+	case p == nil && g.forget(full):
+		return nil
 	case p == nil:
 		return refuse("delete port", full, unix.ENXIO, "no port has this name")
 	case p.kind == KindVALE:
@@ -318,11 +332,7 @@ func (g *Registry) Tend(now time.Time) {
 		g.swept = now
 		g.sweepRegions()
 	}
-	for _, p := range g.ports {
-		if d, ok := p.be.(*device); ok && d.vanished() {
-			d.lose()
-		}
-	}
+	g.tendDevices(context.Background())
 	for _, p := range g.ports {
 		if !p.lc.Stuck() { // as it was when a close left the port
 			g.vanish(context.Background(), p)

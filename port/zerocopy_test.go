@@ -2,11 +2,15 @@ package port_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
@@ -166,5 +170,65 @@ func TestZeroCopyHostileIndices(t *testing.T) {
 	b.close(bad)
 	b.close(good)
 	must(t, b.reg.DeletePort(limited(t), "nic"))
+	b.emptied()
+}
+
+// A device that is unplugged gives its clients POLLERR and leaves its switch; its
+// port goes with the last client, and comes back with the device.
+func TestDeviceUnplugged(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	file := capture(t, manyFrames(64))
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
+	must(t, err)
+	b.device("open", fmt.Sprintf("net_pcap_open,rx_pcap=%s,infinite_rx=1", file), 0, 64)
+	b.device("switched", fmt.Sprintf("net_pcap_sw,rx_pcap=%s,infinite_rx=1", file), 0, 64)
+	_, err = b.reg.Attach(limited(t), "vale0", "switched")
+	must(t, err)
+	d, v := b.open("netmap:open"), b.open("vale0:v")
+	for range 3 {
+		receive(t, d, 500)
+		receive(t, v, 500)
+		b.reg.Unplug("open")
+		b.reg.Unplug("switched")
+		b.reg.Tend(time.Now())
+		if _, err := d.PollTimeout(patience, netmap.PollIn); !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EIO) && !errors.Is(err, unix.ENXIO) {
+			t.Errorf("poll of a port without device: %v", err)
+		}
+		if i, err := b.reg.Port(limited(t), "open"); err != nil || i.NIC.Present || i.LinkUp {
+			t.Errorf("the port of a device that went, and is open: %+v, %v", i.NIC, err)
+		}
+		b.close(d)
+		b.reg.Tend(time.Now()) // the device is there again
+		b.reg.Tend(time.Now())
+		if got := b.names(); got != "vale0:v open switched" && got != "vale0:v switched open" {
+			t.Errorf("ports are %q", got)
+		}
+		d = b.open("netmap:open")
+	}
+	receive(t, v, 500)
+	b.close(d)
+}
+
+// NIC to NIC through a switch: what one received the other sends, as it was.
+func TestDeviceToDevice(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	sent := manyFrames(3000)
+	out := filepath.Join(t.TempDir(), "out.pcap")
+	b.device("in", "net_pcap_in,rx_pcap="+capture(t, sent), 0, 0)
+	b.device("out", fmt.Sprintf("net_pcap_out,rx_pcap=%s,tx_pcap=%s", capture(t, nil), out), 0, 0)
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
+	must(t, err)
+	_, err = b.reg.Attach(limited(t), "vale0", "out")
+	must(t, err)
+	v := b.open("vale0:v", netmap.WithSlots(4096, 4096)) // it gets copies of what is flooded
+	_, err = b.reg.Attach(limited(t), "vale0", "in")
+	must(t, err)
+	same(t, receive(t, v, len(sent)), sent)
+	b.close(v)
+	for _, p := range []string{"in", "out"} {
+		must(t, b.reg.Detach(limited(t), "vale0", p))
+		must(t, b.reg.DeletePort(limited(t), p))
+	}
+	same(t, captured(t, out), sent)
 	b.emptied()
 }

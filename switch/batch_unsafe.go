@@ -23,9 +23,13 @@ type Batch struct {
 	Multi bool           // some frame has more than one fragment
 	Frags [MaxBatch]Frag
 
-	header uint16    // length of the virtio-net header that frames begin with
-	limit  int       // slots to take at most
-	ctr    *Counters // of the port that the source belongs to
+	header uint16 // length of the virtio-net header that frames begin with
+	// Origin, if not nil, is the receive batch of a device, whose segments the fragments are, in the same order: another
+	// device can send them from where they are. It is good until Done.
+	Origin unsafe.Pointer
+
+	limit int       // slots to take at most
+	ctr   *Counters // of the port that the source belongs to
 }
 
 // Limit is the number of slots a source should take at most. A single frame
@@ -50,7 +54,7 @@ func (b *Batch) bytes(f *Frag) []byte { return unsafe.Slice((*byte)(b.at(f)), f.
 
 // over empties the batch; its fragments are then those of mem.
 func (b *Batch) over(mem []byte) {
-	b.Base, b.N, b.Multi = unsafe.Pointer(unsafe.SliceData(mem)), 0, false
+	b.Base, b.N, b.Multi, b.Origin = unsafe.Pointer(unsafe.SliceData(mem)), 0, false, nil
 }
 
 const macMask = 1<<48 - 1

@@ -25,7 +25,7 @@ func NewLink(src Source, sink Sink, in bool, ctr *Counters) *Link {
 func (l *Link) Turn(limit int) (slots int) {
 	b := &l.batch
 	l.turn = Counters{}
-	b.N, b.Multi, b.ctr, b.limit = 0, false, &l.turn, min(max(limit, MaxFrags), MaxBatch)
+	b.N, b.Multi, b.ctr, b.Origin, b.limit = 0, false, &l.turn, nil, min(max(limit, MaxFrags), MaxBatch)
 	if slots = l.src.Next(b); slots == 0 {
 		return 0
 	}

@@ -141,7 +141,7 @@ func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
 		return 0, 0 // detached with its sources still here
 	}
 	b := &pl.batch
-	b.N, b.Multi, b.ctr, b.header = 0, false, s.ctr, from.header
+	b.N, b.Multi, b.ctr, b.header, b.Origin = 0, false, s.ctr, from.header, nil
 	before := s.ctr.Tx.Frames
 	if slots = s.Next(b); slots == 0 {
 		return 0, 0

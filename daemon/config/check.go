@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -95,8 +97,9 @@ func (k *checker) ports() {
 		case KindDevice:
 			k.devicePort(key, p)
 		}
-		if size := abi.RingHeaderSize + p.Slots*abi.SlotSize; size > k.Memory.Global.RingSize {
-			k.report(key+".slots", "a ring of %d slots has %d bytes, memory.global.ring-size is %d; use fewer slots or raise it", p.Slots, size, k.Memory.Global.RingSize)
+		slots := cmp.Or(p.Slots, abi.DefaultSlots)
+		if size := abi.RingHeaderSize + slots*abi.SlotSize; size > k.Memory.Global.RingSize {
+			k.report(key+".slots", "a ring of %d slots has %d bytes, memory.global.ring-size is %d; use fewer slots or raise it", slots, size, k.Memory.Global.RingSize)
 		}
 	}
 }
@@ -132,6 +135,9 @@ func (k *checker) interfacePort(key string, p Port) {
 func (k *checker) devicePort(key string, p Port) {
 	if p.Devargs == "" {
 		k.report(key+".devargs", "missing; a port of kind device needs a DPDK device, for example net_null0,size=60")
+	}
+	if _, err := hex.DecodeString(p.Fill); err != nil {
+		k.report(key+".fill", "expected a frame in hexadecimal digits: %v", err)
 	}
 	if err := name.CheckInterface(p.Host); err != nil && p.Host != "" {
 		k.report(key+".host", "%s", why(p.Host, err))

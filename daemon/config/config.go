@@ -13,7 +13,10 @@
 // Version history: 1, the first.
 package config
 
-import "time"
+import (
+	"encoding/hex"
+	"time"
+)
 
 // Version is the version of the schema that this package reads.
 const Version = 1
@@ -101,6 +104,10 @@ type Region struct {
 	RingSize int `mapstructure:"ring-size" range:"256..131072"` // bytes
 	BufNum   int `mapstructure:"buf-num" range:"4..1000000"`
 	BufSize  int `mapstructure:"buf-size" range:"64..65536"` // bytes
+
+	// Hugepages has the region consist of them, which NICs need where there is no
+	// IOMMU: who maps it can make the daemon's next access to it a fault.
+	Hugepages bool `mapstructure:"hugepages"`
 }
 
 // Port is a port that exists from the start.
@@ -109,10 +116,12 @@ type Port struct {
 	Kind    string `mapstructure:"kind" oneof:"interface device" required:"true"`
 	Ifname  string `mapstructure:"ifname"` // KindInterface; never empty after Load
 	Driver  string `mapstructure:"driver" oneof:"auto af_xdp af_packet" default:"auto"`
-	Devargs string `mapstructure:"devargs"`                               // KindDevice: "net_null0,size=60"
-	Rings   int    `mapstructure:"rings" range:"1..64" default:"1"`       // per direction
-	Slots   int    `mapstructure:"slots" range:"16..8176" default:"1024"` // per ring
-	Host    string `mapstructure:"host"`                                  // KindDevice: its interface in the host
+	Devargs string `mapstructure:"devargs"`                           // KindDevice: "net_null0,size=60"
+	Rings   int    `mapstructure:"rings" range:"0..64" default:"0"`   // per direction; 0 is 1, or what hardware has
+	Slots   int    `mapstructure:"slots" range:"0..8176" default:"0"` // per ring; 0 is 1024, or what the device can
+	MTU     int    `mapstructure:"mtu" range:"0..65535" default:"0"`  // KindDevice; 0 leaves it as it is
+	Fill    string `mapstructure:"fill"`                              // KindDevice: a frame in hexadecimal digits, for net_null
+	Host    string `mapstructure:"host"`                              // KindDevice: its interface in the host
 	Unbound string `mapstructure:"unbound" oneof:"host drop" default:"host"`
 }
 
@@ -180,3 +189,12 @@ type Metrics struct {
 // "netmapd.yaml:12", "NETMAPD_LOG_LEVEL", "--log-level" or "the default". Keys
 // are written as in messages: "log.level", "ports[1].driver".
 func (c *Config) Where(key string) string { return c.origins.of(key).String() }
+
+// FillBytes is Fill decoded; what is no hexadecimal number is nothing.
+func (p *Port) FillBytes() string {
+	b, err := hex.DecodeString(p.Fill)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

@@ -125,9 +125,9 @@ switches:
 	want.DPDK = DPDK{Hugepages: Auto, MemoryMB: 256, PCI: true, ExtraArgs: []string{"--log-level", "9"}}
 	want.Lcores = []Lcore{{CPU: 0, Mode: ModePoll, Spin: 50_000}, {CPU: 3, Mode: ModeAdaptive, Spin: 0}}
 	want.Ports = []Port{
-		{Name: "lan", Kind: KindInterface, Ifname: "br-lan", Driver: Auto, Rings: 1, Slots: 2048, Unbound: "host"},
-		{Name: "eth1", Kind: KindInterface, Ifname: "eth1", Driver: Auto, Rings: 1, Slots: 1024, Unbound: "host"},
-		{Name: "n0", Kind: KindDevice, Driver: Auto, Devargs: "net_null0", Rings: 2, Slots: 1024, Unbound: "host"},
+		{Name: "lan", Kind: KindInterface, Ifname: "br-lan", Driver: Auto, Slots: 2048, Unbound: "host"},
+		{Name: "eth1", Kind: KindInterface, Ifname: "eth1", Driver: Auto, Unbound: "host"},
+		{Name: "n0", Kind: KindDevice, Driver: Auto, Devargs: "net_null0", Rings: 2, Unbound: "host"},
 	}
 	want.Switches = []Switch{{Name: "vale1", Ports: []string{"lan", "n0", "veth7"}, Ageing: 300 * time.Second}}
 	want.origins = c.origins

@@ -35,7 +35,7 @@ type Options struct {
 	MemMB      int      // memory of EAL in MiB; 0 means DefaultMemMB without hugepages, and on demand with them
 	CPU        int      // CPU of the main lcore, which only sleeps; negative means the first allowed one
 	PCI        bool     // probe PCI devices; without it EAL leaves every one of them alone
-	PCIAllow   []string // with PCI, only these addresses; empty means all that a userspace driver is bound to
+	PCIAllow   []string // with PCI, the addresses to probe at the start; others are probed when they are attached
 	FilePrefix string   // keeps the files of two processes apart; only matters with runtime files, which we do not use
 	LogLevel   string   // argument of --log-level; empty leaves DPDK's default
 	Extra      []string // appended as they are
@@ -144,6 +144,9 @@ func planPCI(f Facts, p *Plan, note func(string, ...any)) {
 	}
 }
 
+// nowhere is a PCI address that no device has.
+const nowhere = "0000:ff:1f.7"
+
 // Args spells the plan as EAL arguments, without a program name.
 func (p Plan) Args() []string {
 	// Telemetry is left out because it needs a runtime directory and serves what our own API serves.
@@ -166,6 +169,10 @@ func (p Plan) Args() []string {
 	switch {
 	case !p.PCI:
 		args = append(args, "--no-pci")
+	case len(p.PCIAllow) == 0:
+		// Devices are probed when ports are made, one by one: with a list of allowed ones, of one that cannot be, none is
+		// probed at the start.
+		args = append(args, "-a", nowhere)
 	default:
 		for _, a := range p.PCIAllow {
 			args = append(args, "-a", a)

@@ -75,19 +75,19 @@ func TestPlanArgs(t *testing.T) {
 		{
 			"PCI without an IOMMU", huge,
 			Options{PCI: true},
-			"-l 0 --no-telemetry --in-memory --single-file-segments --iova-mode=pa", nil,
+			"-l 0 --no-telemetry --in-memory --single-file-segments --iova-mode=pa -a 0000:ff:1f.7", nil,
 		},
 		{
 			"PCI as an ordinary user",
 			Facts{UID: 1000, CPUs: []int{0}, HugeFreeMB: 512, MemLockNoRoom: true},
 			Options{PCI: true},
-			"-l 0 --no-telemetry --in-memory --single-file-segments --iova-mode=pa",
+			"-l 0 --no-telemetry --in-memory --single-file-segments --iova-mode=pa -a 0000:ff:1f.7",
 			[]string{"locked-memory limit", "not root"},
 		},
 		{
 			"PCI on ordinary pages", root,
 			Options{PCI: true, Huge: HugeNever},
-			"-l 0 --no-telemetry --no-huge --no-shconf -m 256",
+			"-l 0 --no-telemetry --no-huge --no-shconf -m 256 -a 0000:ff:1f.7",
 			[]string{"without hugepages"},
 		},
 		{

@@ -62,6 +62,9 @@ func (b *RxBatch) Cap() int { return int(b.c.cap) }
 // waited in the batch when it was reset or used for another queue.
 func (b *RxBatch) Dropped() uint64 { return uint64(b.c.dropped) }
 
+// Handle stands for the batch in Forward.
+func (b *RxBatch) Handle() unsafe.Pointer { return unsafe.Pointer(b.c) }
+
 // Reset gives back the mbufs it holds.
 func (b *RxBatch) Reset() { C.netmapd_rx_reset(b.c) }
 
@@ -78,6 +81,7 @@ type TxBatch struct {
 	addr []unsafe.Pointer // these three lie in C memory
 	len  []uint32
 	more []bool
+	pick []uint32
 	n    int
 }
 
@@ -93,6 +97,7 @@ func NewTxBatch(n int) *TxBatch {
 		addr: unsafe.Slice((*unsafe.Pointer)(unsafe.Pointer(c.addr)), n),
 		len:  unsafe.Slice((*uint32)(unsafe.Pointer(c.len)), n),
 		more: unsafe.Slice((*bool)(unsafe.Pointer(c.more)), n),
+		pick: unsafe.Slice((*uint32)(unsafe.Pointer(c.order)), n),
 	}
 }
 
@@ -147,4 +152,14 @@ func (d *Device) TxBurst(queue uint16, b *TxBatch) int {
 		return 0
 	}
 	return int(C.netmapd_tx_burst(d.h, C.uint16_t(queue), b.h, C.uint32_t(n)))
+}
+
+// Pick notes a segment of a receive batch for Forward, the i-th; i is below the batch's capacity.
+func (b *TxBatch) Pick(i int, segment uint16) { b.pick[i] = uint32(segment) }
+
+// Forward transmits n frames that another device received, from where they are. They are whole frames of one segment each of
+// the receive batch with the given handle, those that were picked. It returns how many were sent, from the first on; the
+// receive batch keeps all of them.
+func (d *Device) Forward(queue uint16, b *TxBatch, received unsafe.Pointer, n int) int {
+	return int(C.netmapd_tx_forward(d.h, C.uint16_t(queue), b.h, C.uintptr_t(uintptr(received)), C.uint32_t(n)))
 }

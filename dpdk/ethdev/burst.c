@@ -26,10 +26,11 @@ struct netmapd_rx *netmapd_rx_new(uint32_t cap, uint32_t seg_cap)
 	rx->cap = cap;
 	rx->seg_cap = seg_cap;
 	rx->mbufs = array(cap, sizeof(*rx->mbufs));
+	rx->head = array(seg_cap, sizeof(*rx->head));
 	rx->addr = array(seg_cap, sizeof(*rx->addr));
 	rx->len = array(seg_cap, sizeof(*rx->len));
 	rx->more = array(seg_cap, sizeof(*rx->more));
-	if (rx->mbufs && rx->addr && rx->len && rx->more)
+	if (rx->mbufs && rx->head && rx->addr && rx->len && rx->more)
 		return rx;
 	netmapd_rx_free(rx);
 	return NULL;
@@ -39,6 +40,7 @@ void netmapd_rx_free(struct netmapd_rx *rx)
 {
 	netmapd_rx_reset(rx);
 	free(rx->mbufs);
+	free(rx->head);
 	free(rx->addr);
 	free(rx->len);
 	free(rx->more);
@@ -80,6 +82,7 @@ static inline uint32_t describe(struct netmapd_rx *rx)
 			continue; // freed with the others
 		}
 		do {
+			rx->head[seg] = m;
 			rx->addr[seg] = rte_pktmbuf_mtod(m, void *);
 			rx->len[seg] = m->data_len;
 			rx->more[seg] = m->next != NULL;
@@ -221,6 +224,48 @@ static uint32_t count_mbufs(const struct netmapd_dev *dev, const struct netmapd_
 	return need;
 }
 
+// Sends frames, and returns how many the device took; some drivers take fewer at a time than they have room for.
+static inline uint32_t send_all(const struct netmapd_dev *dev, uint16_t queue, struct rte_mbuf **frames, uint32_t n)
+{
+	uint32_t sent = 0;
+
+	while (sent < n) {
+		uint16_t k = rte_eth_tx_burst(dev->port, queue, frames + sent, (uint16_t)(n - sent));
+
+		if (k == 0)
+			break;
+		sent += k;
+	}
+	return sent;
+}
+
+// Counts the mbufs of the first frames of a batch.
+static uint32_t used_by(const struct netmapd_dev *dev, const struct netmapd_tx *tx, uint32_t segs, uint32_t frames)
+{
+	return count_mbufs(dev, tx, segs, &frames);
+}
+
+uint32_t netmapd_tx_forward(uintptr_t devp, uint16_t queue, uintptr_t txp, uintptr_t rxp, uint32_t n)
+{
+	const struct netmapd_dev *dev = (const struct netmapd_dev *)devp;
+	struct netmapd_tx *tx = (struct netmapd_tx *)txp;
+	struct netmapd_rx *rx = (struct netmapd_rx *)rxp;
+	uint32_t sent;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = rx->head[tx->order[i]];
+
+		rte_mbuf_refcnt_update(m, 1); // the batch has the other reference, and frees it later
+		tx->frames[i] = m;
+	}
+	sent = send_all(dev, queue, tx->frames, n);
+	if (unlikely(dev->sent != NULL))
+		dev->sent[queue] += sent;
+	if (unlikely(sent < n))
+		rte_pktmbuf_free_bulk(tx->frames + sent, n - sent);
+	return sent;
+}
+
 uint32_t netmapd_tx_burst(uintptr_t devp, uint16_t queue, uintptr_t txp, uint32_t segs)
 {
 	const struct netmapd_dev *dev = (const struct netmapd_dev *)devp;
@@ -246,13 +291,9 @@ uint32_t netmapd_tx_burst(uintptr_t devp, uint16_t queue, uintptr_t txp, uint32_
 		}
 		seg = f.end;
 	}
-	while (sent < good) { // some drivers take fewer at a time than they have room for
-		uint16_t n = rte_eth_tx_burst(dev->port, queue, tx->frames + sent, (uint16_t)(good - sent));
-
-		if (n == 0)
-			break;
-		sent += n;
-	}
+	sent = send_all(dev, queue, tx->frames, good);
+	if (unlikely(dev->sent != NULL)) // all mbufs of a burst were fresh, in order
+		dev->sent[queue] += sent == good ? fresh : used_by(dev, tx, segs, tx->order[sent]);
 	consumed = frames;
 	if (unlikely(sent < good)) {
 		consumed = tx->order[sent];

@@ -15,6 +15,7 @@ struct netmapd_dev {
 	uint16_t port;
 	uint16_t room; // data bytes of one mbuf
 	uint32_t held; // mbufs that receive batches hold; atomic
+	uint32_t *sent; // by queue: descriptors used, for those who count back from the newest
 };
 
 // A received burst: mbufs[0, next) are delivered, mbufs[next, have) wait because the segment arrays were full.
@@ -25,6 +26,7 @@ struct netmapd_rx {
 	uint32_t have, next;
 	uint64_t dropped; // frames longer than the segment arrays, or waiting when the batch changed queues
 	struct rte_mbuf **mbufs;
+	struct rte_mbuf **head; // by segment: the mbuf of a frame of one segment
 	void **addr;
 	uint32_t *len;
 	uint8_t *more;
@@ -40,7 +42,7 @@ struct netmapd_tx {
 	uint8_t *more;
 	struct rte_mbuf **mbufs;  // fresh ones
 	struct rte_mbuf **frames; // heads of the chains
-	uint32_t *order;          // frames[i] is frame order[i] of the batch
+	uint32_t *order;          // frames[i] is frame order[i] of the batch; for forward: segments
 };
 
 struct netmapd_rx *netmapd_rx_new(uint32_t cap, uint32_t seg_cap);
@@ -52,5 +54,9 @@ void netmapd_tx_free(struct netmapd_tx *tx);
 // The handles are pointers; as integers they cost no pointer check in cgo.
 uint32_t netmapd_rx_burst(uintptr_t dev, uint16_t queue, uintptr_t rx);
 uint32_t netmapd_tx_burst(uintptr_t dev, uint16_t queue, uintptr_t tx, uint32_t segs);
+
+// Sends n frames of one segment each that rx received, those of segments order[0, n), from where they are. Returns how
+// many were sent, from the first on.
+uint32_t netmapd_tx_forward(uintptr_t dev, uint16_t queue, uintptr_t tx, uintptr_t rx, uint32_t n);
 
 #endif

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -271,6 +272,9 @@ func (d *Device) measure() error {
 	d.c.room = C.uint16_t(d.cfg.BufSize)
 	d.c.max_frame = C.uint32_t(mtu) + C.RTE_ETHER_HDR_LEN + C.RTE_VLAN_HLEN
 	d.c.max_segs = 1
+	if d.cfg.TxEach {
+		d.c.sent = (*C.uint32_t)(C.calloc(C.size_t(d.cfg.TxQueues), C.sizeof_uint32_t))
+	}
 	if d.info.MultiSegTx || d.info.Driver == "net_ring" || d.info.Driver == "net_null" {
 		d.c.max_segs = maxChain // these two pass or drop mbufs without looking at them
 	}
@@ -340,6 +344,14 @@ func (d *Device) stop() error {
 	return nil
 }
 
+// Restart stops a started device and starts it again, as a device that has to be reset wants it.
+func (d *Device) Restart() error {
+	if err := d.Stop(); err != nil {
+		return err
+	}
+	return d.Start()
+}
+
 // Close stops the device if it runs, and unplugs it; its sockets and memory are freed. It fails with EBUSY while a receive
 // batch holds mbufs of the device. Closing a closed device does nothing.
 func (d *Device) Close() error {
@@ -370,14 +382,23 @@ func (d *Device) Close() error {
 		xdpClosed = time.Now()
 	}
 	d.state, d.sockets = closedDev, nil
+	C.free(unsafe.Pointer(d.c.sent))
 	C.free(unsafe.Pointer(d.c))
 	d.c, d.h = nil, 0
 	if d.pool != nil {
-		if ferr := d.pool.Free(); err == nil {
-			err = ferr
-		}
+		bury(d.pool)
 	}
 	return err
+}
+
+// graveyard holds the pools of closed devices whose mbufs other devices still have, to be sent. Guarded by plug.
+var graveyard []*mempool.Mempool
+
+// bury frees a pool as soon as all its mbufs are back: now, or when another device is closed.
+func bury(pool *mempool.Mempool) {
+	graveyard = slices.DeleteFunc(append(graveyard, pool), func(p *mempool.Mempool) bool {
+		return p.InUseCount() == 0 && p.Free() == nil
+	})
 }
 
 // Detach is Close.

@@ -175,7 +175,7 @@ void netmapd_ztx_free(struct netmapd_ztx *tx)
 // tail, which the driver counts from.
 static int reported(const struct netmapd_dev *dev, uint16_t queue, const struct netmapd_ztx *tx, uint32_t place)
 {
-	uint32_t newest = tx->frame_end[(tx->tail - 1) & tx->mask], age = newest - tx->frame_end[place & tx->mask];
+	uint32_t age = dev->sent[queue] - tx->frame_end[place & tx->mask];
 
 	return age < tx->descs && rte_eth_tx_descriptor_status(dev->port, queue, (uint16_t)(tx->descs - 1 - age)) == RTE_ETH_TX_DESC_DONE;
 }
@@ -194,8 +194,8 @@ static uint32_t retire(struct netmapd_ztx *tx, uint32_t end)
 	return n;
 }
 
-// Finds the segments whose frames the device is done with, oldest first. frame_end[i] counts the descriptors used up to and
-// including segment i; all segments of a frame have that of its last one.
+// Finds the segments whose frames the device is done with, oldest first. frame_end[i] is the count of the queue's descriptors
+// up to and including segment i; all segments of a frame have that of its last one.
 static uint32_t complete(const struct netmapd_dev *dev, uint16_t queue, struct netmapd_ztx *tx)
 {
 	uint32_t at = tx->head;
@@ -255,10 +255,13 @@ static inline uint32_t chain(const struct netmapd_dev *dev, struct netmapd_ztx *
 }
 
 // Notes segments [first, end) as in flight; a refused frame, without headers, is done as soon as it is the oldest.
-static inline void launch(struct netmapd_ztx *tx, uint32_t first, uint32_t end, int sent)
+static inline void launch(const struct netmapd_dev *dev, uint16_t queue, struct netmapd_ztx *tx, uint32_t first, uint32_t end,
+			  int sent)
 {
-	uint32_t newest = tx->frame_end[(tx->tail - 1) & tx->mask] + (sent ? end - first : 0);
+	uint32_t newest = 0;
 
+	if (dev->sent != NULL)
+		newest = dev->sent[queue] += sent ? end - first : 0;
 	for (; first < end; first++, tx->tail++) {
 		tx->flight[tx->tail & tx->mask] = sent ? tx->mbufs[first] : NULL;
 		tx->frame_end[tx->tail & tx->mask] = newest;
@@ -301,11 +304,11 @@ static uint32_t transmit(const struct netmapd_dev *dev, uint16_t queue, struct n
 		if (likely(k < good && tx->frames[k] == tx->mbufs[i])) {
 			if (k++ == sent)
 				break; // the device is full
-			launch(tx, i, end, 1);
+			launch(dev, queue, tx, i, end, 1);
 			continue;
 		}
 		unrefer(tx, i, end);
-		launch(tx, i, end, 0);
+		launch(dev, queue, tx, i, end, 0);
 		tx->refused++;
 	}
 	unrefer(tx, i, segs);

@@ -229,6 +229,13 @@ func (t *ZeroTx) Burst() (used, done int) {
 	return int(uint32(r)), int(r >> 32)
 }
 
+// GiveUp forgets what is in flight, after the device was restarted, and returns the number of segments.
+func (t *ZeroTx) GiveUp() int {
+	n := t.InFlight()
+	C.netmapd_ztx_drop(t.c)
+	return n
+}
+
 // InFlight is the number of segments that are not done.
 func (t *ZeroTx) InFlight() int { return int(t.c.tail - t.c.head) }
 

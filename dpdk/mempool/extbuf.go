@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -23,10 +24,37 @@ type extmem struct {
 	size int
 }
 
+// registered counts the pools over a piece of memory: DPDK takes each once.
+var registered = struct {
+	sync.Mutex
+	pools map[unsafe.Pointer]int
+}{pools: map[unsafe.Pointer]int{}}
+
+func (x *extmem) register() error {
+	registered.Lock()
+	defer registered.Unlock()
+	if registered.pools[x.base] == 0 {
+		err := eal.Call("rte_extmem_register", x.name, func() int {
+			return int(C.netmapd_extmem_register(x.base, C.size_t(x.size), ExtPage))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	registered.pools[x.base]++
+	return nil
+}
+
 func (x *extmem) unregister() error {
 	if x == nil {
 		return nil
 	}
+	registered.Lock()
+	defer registered.Unlock()
+	if registered.pools[x.base]--; registered.pools[x.base] > 0 {
+		return nil
+	}
+	delete(registered.pools, x.base)
 	return eal.Call("rte_extmem_unregister", x.name, func() int {
 		return int(C.netmapd_extmem_unregister(x.base, C.size_t(x.size)))
 	})
@@ -59,10 +87,7 @@ func createExtbuf(name string, base unsafe.Pointer, size, elt, pageSize int, opt
 		o(&c)
 	}
 	x := &extmem{name: name, base: base, size: size}
-	err := eal.Call("rte_extmem_register", name, func() int {
-		return int(C.netmapd_extmem_register(base, C.size_t(size), ExtPage))
-	})
-	if err != nil {
+	if err := x.register(); err != nil {
 		return nil, err
 	}
 	pageLen := 0
@@ -72,7 +97,7 @@ func createExtbuf(name string, base unsafe.Pointer, size, elt, pageSize int, opt
 	m := &Mempool{name: name, ext: x}
 	cname := C.CString(name)
 	defer C.free(unsafe.Pointer(cname))
-	err = eal.Call("rte_pktmbuf_pool_create_extbuf", name, func() int {
+	err := eal.Call("rte_pktmbuf_pool_create_extbuf", name, func() int {
 		return int(C.netmapd_pool_create_extbuf(cname, C.uint(size/elt), C.uint(c.cache), C.uint16_t(elt), C.int(c.socket),
 			base, C.size_t(size), C.size_t(pageLen), &m.p))
 	})
