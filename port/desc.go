@@ -99,6 +99,8 @@ func checkRequest(full string, req *abi.Register) error {
 			return refuse(op, full, unix.EINVAL, "a null port is in a region that exists: give its memory id")
 		}
 		return nil
+	case req.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0:
+		return refuse(op, full, unix.EINVAL, "monitors are not served by this version of netmapd")
 	case full == "":
 		return refuse(op, full, unix.ENXIO, "the name is empty")
 	}
@@ -176,6 +178,7 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 			for _, undo := range d.bound()[:i] {
 				_ = d.give(ctx, undo)
 			}
+			d.refill()
 			p.region.FreeIf(d.ifo)
 			return nil, err
 		}
@@ -236,7 +239,6 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	if k.excl == d {
 		k.excl = nil
 	}
-	k.showReleased(ctx, p)
 	err := p.be.stop(ctx, k, k.users == 1)
 	if k.users--; k.users > 0 {
 		return err
@@ -258,8 +260,19 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	k.src = nil
 	k.SetOffsets(nil)
 	k.Reset()
-	k.stale = p.region.Renew(k.obj) != nil
+	k.drained = p.region.Drain(k.obj) == nil
+	k.stale = !k.drained
 	return nil
+}
+
+// refill gives drained rings new buffers. That comes after all that the client had was taken back: a buffer that it put
+// into two places must not be back in a ring when the second place is looked at.
+func (d *Desc) refill() {
+	for _, k := range d.bound() {
+		if k.drained {
+			k.drained, k.stale = false, d.port.region.Renew(k.obj) != nil
+		}
+	}
 }
 
 // maxWakes bounds the wake descriptors of a port: the lcore makes a system call
@@ -337,9 +350,6 @@ func (d *Desc) Close(ctx context.Context) error {
 		}
 	}
 	delete(p.descs, d)
-	if len(p.descs) == 0 {
-		p.stopMonitors(ctx)
-	}
 	g.descs--
 	g.untidy[p.region.ID()] = true
 	p.refreshWaiters()
@@ -356,6 +366,7 @@ func (d *Desc) Close(ctx context.Context) error {
 			delete(g.extra, d.caller.UID)
 		}
 	}
+	d.refill()
 	p.region.FreeIf(d.ifo)
 	if len(p.descs) == 0 && first == nil {
 		first = p.be.close(ctx)

@@ -126,6 +126,49 @@ func TestRingIsRenewed(t *testing.T) {
 	_ = keep
 }
 
+// A client that puts its buffers into several places at once does not give them back several times.
+func TestBuffersInSeveralPlaces(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("nic0", "net_ring0", 1, 64)
+	keep := b.open("netmap:nic0/R") // its ring stays as it is
+	full := func() port.RegionStats { return b.region(abi.MemIDGlobal) }
+	d := b.open("netmap:nic0", netmap.WithExtraBufs(8))
+	before := full().Buf.Free + 8
+	tx, list := d.TxRings()[0], d.ExtraBufs()
+	lost := 0
+	for i := range tx.NumSlots() {
+		switch s := tx.Slot(i); {
+		case i < 8:
+			list[i] = s.BufIdx
+			lost++
+		case i%2 == 0:
+			s.BufIdx = tx.Slot(i - 1).BufIdx
+			lost++
+		}
+	}
+	must(t, d.SetExtraBufs(list))
+	b.close(d)
+	now := time.Now()
+	b.reg.Tend(now)
+	b.reg.Tend(now.Add(time.Minute))
+	if r := full(); r.Buf.Free != before || r.Orphans != 0 {
+		t.Errorf("%d buffers are free and %d orphans after a client that lost %d, want %d and none", r.Buf.Free, r.Orphans, lost, before)
+	}
+	seen := map[uint32]bool{}
+	d = b.open("netmap:nic0")
+	for _, r := range []*netmap.Ring{&d.TxRings()[0].Ring, &d.RxRings()[0].Ring} {
+		for i := range r.NumSlots() {
+			if idx := r.Slot(i).BufIdx; seen[idx] {
+				t.Errorf("buffer %d is in two slots", idx)
+			} else {
+				seen[idx] = true
+			}
+		}
+	}
+	b.close(d)
+	_ = keep
+}
+
 // VAL-23: a switch goes with its last port, and with it what it knew.
 func TestSwitchGoesWithItsLastPort(t *testing.T) {
 	b := newBed(t, 1, port.Config{})

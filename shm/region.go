@@ -358,6 +358,22 @@ func (r *Region) FreeRing(o Ring) (refused int) {
 	return refused
 }
 
+// Drain takes the buffers of a ring that nobody uses, until Renew gives it others.
+func (r *Region) Drain(o Ring) (err error) {
+	defer r.faults(&err)()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drain(o)
+	return nil
+}
+
+func (r *Region) drain(o Ring) {
+	for s := range o.View.Num() {
+		r.giveBuf(o.View.Load(s).Idx())
+		o.View.At(s).BufIdx = 0 // given once: it may be another ring's when we come here again
+	}
+}
+
 // Renew gives a ring that nobody uses fresh buffers and a fresh header, from the
 // indices on where it stopped: whoever binds it next finds nothing of the last
 // user. It fails when that one lost buffers and no others are free.
@@ -365,10 +381,7 @@ func (r *Region) Renew(o Ring) (err error) {
 	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range o.View.Num() {
-		r.giveBuf(o.View.Load(s).Idx())
-		o.View.At(s).BufIdx = 0 // given once: it may be another ring's when we come here again
-	}
+	r.drain(o)
 	if n := o.View.Num(); n > r.freeBuf {
 		return &PoolError{r.name, "buffer", uint64(n), uint64(r.freeBuf)}
 	}

@@ -54,6 +54,7 @@ func waits(id, text, capability string) check {
 const (
 	hostRings = "NICs and host rings"
 	pipes     = "pipes"
+	monitors  = "monitors"
 	extmem    = "external memory"
 	offsets   = "packet offsets"
 	byHand    = "a run by hand: the tools are no part of the repository"

@@ -1,13 +1,13 @@
 package niclab
 
 import (
-	"encoding/binary"
-	"fmt"
 	"net"
 	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/netmapd/netmapd/test/niclab/talk"
 )
 
 // A cable is the far end of a NIC: what the NIC sends arrives here, what is written here the NIC receives.
@@ -51,16 +51,14 @@ func (c *cable) collect() {
 }
 
 // send puts frames on the wire. It waits for a NIC that takes none at the moment.
-func (c *cable) send(frames ...[]byte) error {
-	if err := c.c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
+func (c *cable) send(t *testing.T, frames ...[]byte) {
+	t.Helper()
+	must(t, c.c.SetWriteDeadline(time.Now().Add(patience)))
 	for i, f := range frames {
 		if _, err := c.c.Write(f); err != nil {
-			return fmt.Errorf("frame %d of %d: %w", i, len(frames), err)
+			t.Fatalf("frame %d of %d onto the wire: %v", i, len(frames), err)
 		}
 	}
-	return nil
 }
 
 // take removes the frames of ours that have come, and forgets the others: a guest's kernel says things of its own accord.
@@ -68,7 +66,7 @@ func (c *cable) take() (ours [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.frames {
-		if isOurs(f) {
+		if talk.Ours(f) {
 			ours = append(ours, f)
 		}
 	}
@@ -77,32 +75,17 @@ func (c *cable) take() (ours [][]byte) {
 }
 
 // recv waits for as many frames of ours.
-func (c *cable) recv(count int) (got [][]byte, err error) {
+func (c *cable) recv(t *testing.T, count int) (got [][]byte) {
+	t.Helper()
 	limit := time.After(patience)
 	for got = c.take(); len(got) < count; got = append(got, c.take()...) {
 		select {
 		case <-c.more:
 		case <-limit:
-			return got, fmt.Errorf("%d of %d frames came within %v", len(got), count, patience)
+			t.Fatalf("%d of %d frames came out: numbers %v", len(got), count, numbers(got))
 		}
 	}
-	return got, nil
-}
-
-// etherType marks the frames of the tests: one for experiments (IEEE 802).
-const etherType = 0x88b5
-
-// numbered makes the frame with a number: addresses, our type, the number, and a pattern that depends on it.
-func numbered(dst, src string, number, size int) []byte {
-	f := make([]byte, size)
-	copy(f, mustMAC(dst))
-	copy(f[6:], mustMAC(src))
-	binary.BigEndian.PutUint16(f[12:], etherType)
-	binary.BigEndian.PutUint32(f[14:], uint32(number))
-	for i := 18; i < size; i++ {
-		f[i] = byte(i*7 + number*13)
-	}
-	return f
+	return got
 }
 
 // series makes frames with the numbers from 0 on, of sizes that go round.
@@ -111,7 +94,7 @@ func series(dst, src string, count int, sizes ...int) (all [][]byte) {
 		sizes = []int{60, 64, 128, 577, 1024, 1514}
 	}
 	for i := range count {
-		all = append(all, numbered(dst, src, i, sizes[i%len(sizes)]))
+		all = append(all, talk.Frame(mustMAC(dst), mustMAC(src), i, sizes[i%len(sizes)]))
 	}
 	return all
 }
@@ -123,10 +106,6 @@ func mustMAC(s string) net.HardwareAddr {
 	}
 	return mac
 }
-
-func isOurs(f []byte) bool { return len(f) >= 18 && binary.BigEndian.Uint16(f[12:]) == etherType }
-
-func numberOf(f []byte) int { return int(binary.BigEndian.Uint32(f[14:])) }
 
 // same checks that frames came as they were sent: all of them, whole, in their order.
 func same(t *testing.T, what string, got, want [][]byte) {
@@ -143,8 +122,8 @@ func same(t *testing.T, what string, got, want [][]byte) {
 
 func numbers(frames [][]byte) (all []int) {
 	for _, f := range frames {
-		if isOurs(f) {
-			all = append(all, numberOf(f))
+		if talk.Ours(f) {
+			all = append(all, talk.Number(f))
 		}
 	}
 	return all

@@ -283,7 +283,7 @@ func (c *client) recv(t *testing.T, count int) (frames [][]byte) {
 			t.Fatalf("%d of %d frames came to the client: numbers %v", len(frames), count, numbers(frames))
 		}
 		for _, g := range got {
-			if isOurs(g.Frame) {
+			if talk.Ours(g.Frame) {
 				frames = append(frames, g.Frame)
 			}
 		}

@@ -27,7 +27,10 @@ func runClient() error {
 }
 
 // Client is a netmap program with one descriptor.
-type Client struct{ d *netmap.Desc }
+type Client struct {
+	d      *netmap.Desc
+	stream *streaming
+}
 
 var errClosed = errors.New("no port is open")
 

@@ -75,7 +75,6 @@ type Opened struct {
 	TxRings, RxRings   int // bound
 	TxSlots, RxSlots   uint32
 	BufSize, ExtraBufs uint32
-	MAC                string
 }
 
 // Frames are frames for a ring, or of rings.
@@ -102,17 +101,24 @@ type Indices struct {
 	Extra  []uint32
 }
 
-// Stream asks a client for traffic while the host does things to the NIC.
+// Stream asks a client to send and receive until it is told to stop.
 type Stream struct {
-	Spec string
-	TX   [][]byte // sent over and over; none: receive only
-	Pace time.Duration
+	Dst, Src string        // addresses of what it sends
+	Pace     time.Duration // between two rounds of at most one frame for each ring
 }
 
-// Streamed is what a client saw of its rings during a Stream.
+// Streamed is what a client has done and seen since it began to stream.
 type Streamed struct {
-	Sent, Received uint64
-	Unfinished     uint32 // TX slots that never came back
-	Broken         string // how head, cur and tail broke netmap's rules, or nothing
-	Err            string // what ended it before its time
+	Sent, Received int
+	Pending        int    // sent, and the slots are not back
+	Lost           int    // numbers that did not come, between the first and the last that did
+	Broken         string // how rings or frames broke the rules, "" if they did not
+}
+
+// Mischief asks a client to write into slots what it has no right to.
+type Mischief struct {
+	Ring     int
+	Frame    []byte
+	Rounds   int
+	Patience time.Duration // to wait for room
 }
