@@ -311,6 +311,11 @@ func TestSyncVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pipes, err := os.ReadFile("../ring/testdata/pipe.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, pipes...)
 	var want []string
 	for line := range strings.Lines(string(text)) {
 		if line != "\n" && line[0] != '#' {

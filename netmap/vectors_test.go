@@ -101,7 +101,7 @@ func outcomeText(out outcome) string {
 	for _, o := range []struct {
 		bit  outcome
 		word string
-	}{{skipped, "skipped"}, {bad, "bad"}, {stopped, "stopped"}, {kick, "kick"}} {
+	}{{skipped, "skipped"}, {bad, "bad"}, {stopped, "stopped"}, {kick, "kick"}, {wakePeer, "wake"}} {
 		if out&o.bit != 0 {
 			words = append(words, o.word)
 		}

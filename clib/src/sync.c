@@ -186,10 +186,11 @@ static unsigned sync_direct(struct nmd_ring *r)
 		tail = hwtail;
 	} else if (head != hwcur) {
 		/* 3. Move the slots: complete packets to the receiver, or all back. */
-		uint32_t end = pass(r, hwcur, head, n);
+		const uint32_t none = n + 1;
+		uint32_t end = pass(r, hwcur, head, none);
 		if (r->dir == NMD_DIR_RX)
 			end = (head ? head : n) - 1;
-		if (end != n)
+		if (end != none)
 			given = end;
 		/* 4. Say so, slots first. */
 		atomic_thread_fence(memory_order_release);
@@ -199,7 +200,7 @@ static unsigned sync_direct(struct nmd_ring *r)
 			STORE(p->lcore_cpu, cpu);
 		/* Either the other end sees it before it sleeps, or we see that it sleeps. */
 		atomic_thread_fence(memory_order_seq_cst);
-		if (end != n && LOAD(p->appl_need_kick)) {
+		if (end != none && LOAD(p->appl_need_kick)) {
 			STORE(p->appl_need_kick, 0);
 			atomic_thread_fence(memory_order_seq_cst);
 			out |= NMD_WAKE;

@@ -17,12 +17,20 @@ static struct {
 } ring;
 static struct nmd_sync_block blk;
 
+/* The other end of a pipe. */
+static struct {
+	struct nmd_ring_hdr hdr;
+	struct nmd_slot slot[MAX_SLOTS];
+} other;
+static struct nmd_sync_block other_blk;
+
 static const char *outcome(unsigned out)
 {
 	static char text[64];
 
-	snprintf(text, sizeof text, "%s%s%s%s", out & NMD_SKIPPED ? "skipped+" : "", out & NMD_BAD ? "bad+" : "",
-		 out & NMD_GONE ? "stopped+" : "", out & NMD_KICK ? "kick+" : "");
+	snprintf(text, sizeof text, "%s%s%s%s%s", out & NMD_SKIPPED ? "skipped+" : "", out & NMD_BAD ? "bad+" : "",
+		 out & NMD_GONE ? "stopped+" : "", out & NMD_KICK ? "kick+" : "",
+		 out & NMD_WAKE ? "wake+" : "");
 	if (!*text)
 		return "ok";
 	text[strlen(text) - 1] = 0;
@@ -75,6 +83,68 @@ static int run(char *line)
 	return 1;
 }
 
+/* sum is FNV-1a of the slots of a ring. */
+static uint64_t sum(const struct nmd_slot *slot, uint32_t n)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (uint32_t i = 0; i < n; i++) {
+		h = (h ^ slot[i].word) * 1099511628211u;
+		h = (h ^ slot[i].ptr) * 1099511628211u;
+	}
+	return h;
+}
+
+/* run_pipe does one line of ring/testdata/pipe.txt; false if it is none. */
+static int run_pipe(char *line)
+{
+	char dir[4];
+	uint32_t n, v[13];
+	int used = 0;
+
+	if (sscanf(line,
+		   "pipe %3s %" SCNu32 " ring %" SCNu32 " %" SCNu32 " %" SCNu32 " lib %" SCNu32 " %" SCNu32 " %" SCNu32
+		   " own %" SCNu32 " %" SCNu32 " other %" SCNu32 " %" SCNu32 " mark %" SCNu32 " slots %" SCNu32 " %" SCNu32 "%n",
+		   dir, &n, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11], &v[12],
+		   &used) != 15 ||
+	    n < 2 || n > 32)
+		return 0;
+	struct nmd_ring r = {
+		.hdr = &ring.hdr,
+		.blk = &blk,
+		.slots = n,
+		.dir = strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX,
+		.session = 7,
+		.buf_count = 100,
+		.buf_size = 2048,
+		.peer = &other.hdr,
+		.peer_blk = &other_blk,
+	};
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t flags = (v[11] >> i & 1) * NMD_NS_MOREFRAG | (v[12] >> i & 1) * NMD_NS_BUF_CHANGED;
+		ring.slot[i].word = (2 + i) | (uint64_t)60 << 32 | flags << 48;
+		ring.slot[i].ptr = 1000 + i;
+		other.slot[i].word = 50 + i;
+		other.slot[i].ptr = 0;
+	}
+	ring.hdr.head = v[0];
+	ring.hdr.cur = v[1];
+	ring.hdr.tail = v[2];
+	blk.rhead = v[3];
+	blk.rcur = v[4];
+	blk.rtail = v[5];
+	blk.busy = 0;
+	other_blk.core = v[6] | (uint64_t)v[7] << 32;
+	blk.core = v[8] | (uint64_t)v[9] << 32;
+	blk.state = NMD_DIRECT;
+	other_blk.appl_need_kick = v[10];
+	unsigned out = nmd_sync(&r);
+	printf("%.*s => %s ring %u %u %u lib %u %u %u own %u %u mark %u sums %" PRIu64 " %" PRIu64 "\n", used, line, outcome(out),
+	       ring.hdr.head, ring.hdr.cur, ring.hdr.tail, blk.rhead, blk.rcur, blk.rtail, (uint32_t)other_blk.core,
+	       (uint32_t)(other_blk.core >> 32), other_blk.appl_need_kick, sum(ring.slot, n), sum(other.slot, n));
+	return 1;
+}
+
 int main(void)
 {
 	char line[LINE];
@@ -82,7 +152,7 @@ int main(void)
 	while (fgets(line, sizeof line, stdin)) {
 		if (line[0] == '#' || line[0] == '\n')
 			continue;
-		if (!run(line)) {
+		if (!run_pipe(line) && !run(line)) {
 			fprintf(stderr, "not a vector: %s", line);
 			return 1;
 		}
