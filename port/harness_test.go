@@ -35,6 +35,10 @@ const patience = 30 * time.Second
 
 // TestMain runs the tests in a network namespace of their own, over a real EAL.
 func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		fmt.Fprintln(os.Stderr, playRole(role))
+		os.Exit(1)
+	}
 	netns.Isolate()
 	os.Exit(run(m))
 }

@@ -18,6 +18,7 @@ import (
 type stream struct {
 	tx, rx *netmap.Desc
 	n      uint64
+	base   uint64 // of what the slots carry
 }
 
 func (s *stream) send(ctx context.Context, seed uint64) error {
@@ -32,7 +33,7 @@ func (s *stream) send(ctx context.Context, seed uint64) error {
 				break
 			}
 			slot := r.Slot(h)
-			slot.Len, slot.Ptr = 60, seq
+			slot.Len, slot.Ptr = 60, s.base+seq
 			if slot.Flags = 0; seq%4 != 3 && rnd.Uint32N(8) == 0 && r.NumSlots() > 4 && seq+1 < s.n {
 				slot.Flags = abi.NSMoreFrag
 			}
@@ -97,8 +98,8 @@ func TestPipeStreams(t *testing.T) {
 				defer stop()
 				n := min(n, uint64(slots)*5000)
 				over := make(chan error, 2)
-				go func() { over <- (&stream{m, s, n}).run(ctx, 1) }()
-				go func() { over <- (&stream{s, m, n}).run(ctx, 2) }()
+				go func() { over <- (&stream{tx: m, rx: s, n: n}).run(ctx, 1) }()
+				go func() { over <- (&stream{tx: s, rx: m, n: n}).run(ctx, 2) }()
 				changes := 0
 				for left := 2; left > 0; {
 					select {
