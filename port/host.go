@@ -35,6 +35,7 @@ type host struct {
 	passed  vale.Counters // between the host and the wire; the lcore's
 	carrier bool
 	why     error // there is no tap
+	port    *port // on the switch that the device is on
 	spared  bool  // native, when the unit was made
 	taken   taken // from the host on a kernel interface
 }
@@ -48,15 +49,25 @@ type taken struct {
 func (h *host) kernel() bool { return h.d.ifname != "" }
 
 // up makes the tap, and what moves frames to and from it.
-func (h *host) up(ctx context.Context) (err error) {
+func (h *host) up(ctx context.Context) error {
 	if h.tap != nil {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			h.down(ctx)
-		}
-	}()
+	err := h.makeTap()
+	if err == nil {
+		err = h.serve(ctx)
+	}
+	if err != nil {
+		h.down(ctx)
+	}
+	return err
+}
+
+// makeTap makes the tap alone.
+func (h *host) makeTap() (err error) {
+	if h.tap != nil {
+		return nil
+	}
 	conf := hostif.TapConfig{Name: h.name, Queues: h.queues()}
 	if h.kernel() {
 		ifi, err := net.InterfaceByName(h.d.ifname)
@@ -64,7 +75,9 @@ func (h *host) up(ctx context.Context) (err error) {
 			return refuse("drive", h.d.ifname, unix.ENXIO, "the kernel has no interface %q in the daemon's network namespace any more", h.d.ifname)
 		}
 		conf.Name, conf.MTU, conf.Hidden = "nmh%d", ifi.MTU, true
-		h.over = hostif.NewTakeover(ifi.Index, ethdev.HostMark)
+		if h.over == nil {
+			h.over = hostif.NewTakeover(ifi.Index, ethdev.HostMark)
+		}
 	} else if conf.MAC, conf.MTU, err = h.d.identity(); err != nil {
 		return err
 	}
@@ -79,8 +92,8 @@ func (h *host) up(ctx context.Context) (err error) {
 	if err == nil {
 		err = h.openQueues()
 	}
-	if err == nil {
-		err = h.serve(ctx)
+	if err != nil {
+		h.dropTap()
 	}
 	return err
 }
@@ -182,12 +195,20 @@ func (h *host) down(ctx context.Context) {
 		h.d.log.Error("what a port's host rings had is left allocated", "port", h.d.p.name, "err", err)
 		return
 	}
+	h.release()
+	h.dropTap()
+}
+
+// dropTap undoes makeTap. No lcore uses the queues.
+func (h *host) dropTap() {
 	for _, s := range h.sources {
-		_ = h.d.p.lc.Unwatch(s.fd) // not watched if up failed half-way
+		_ = h.d.p.lc.Unwatch(s.fd) // not watched if that failed
 		s.free()
 	}
 	h.sources, h.sinks = nil, nil
-	h.release()
+	if h.over != nil {
+		_ = h.over.Join(nil) // it ends with the tap anyhow
+	}
 	if h.tap != nil {
 		h.tap.Close()
 		h.tap = nil

@@ -369,3 +369,61 @@ func (h *hosted) datagram(flow int) []byte {
 	binary.BigEndian.PutUint16(f[24:], ^uint16(sum))
 	return f
 }
+
+// TestHostOnSwitch: a port and its host rings on a switch, two ports of it (PER-09).
+func TestHostOnSwitch(t *testing.T) {
+	hostedPorts(t, 0, 0, func(t *testing.T, h *hosted) {
+		before := h.cable.host.State(t, h.ifname)
+		client := h.open("vale1:client")
+		for range 2 { // and again
+			_, err := h.reg.Attach(limited(t), "vale1", h.name+"*")
+			must(t, err)
+			if got, want := h.names(), fmt.Sprintf("%s vale1:client %s^", h.name, h.name); got != want {
+				t.Errorf("ports are %s, want %s", got, want)
+			}
+			h.answered(t, "by way of the switch")
+			if f := take(t, client, 0, unix.ETH_P_ARP); !bytes.Equal(f, h.arp(t)) {
+				t.Errorf("the switch flooded % x", f)
+			}
+			h.hostSends(t, frame(everyone, 7, 77, 7))
+			same(t, [][]byte{take(t, client, 0, testEtherType)}, [][]byte{frame(everyone, 7, 77, 7)})
+			same(t, [][]byte{h.peer.receive(t, testEtherType)}, [][]byte{frame(everyone, 7, 77, 7)})
+			if st := h.stats(h.name + "^"); st.Switch != "vale1" || st.Tx.Frames == 0 || st.Rx.Frames == 0 {
+				t.Errorf("counters of the host's port: %+v", st)
+			}
+
+			_, err = h.tryOpen("netmap:" + h.name + "^")
+			fails(t, err, unix.EBUSY, "vale1")
+			fails(t, h.reg.Detach(limited(t), "vale1", h.name+"^"), unix.EBUSY, "host rings")
+			fails(t, h.reg.DeletePort(limited(t), h.name+"^"), unix.EINVAL, "host rings")
+			must(t, h.reg.Detach(limited(t), "vale1", h.name))
+			h.answered(t, "after the switch")
+			if now := h.cable.host.State(t, h.ifname); now != before {
+				t.Errorf("the interface is now %s, was %s", now, before)
+			}
+		}
+		// Without its host rings, the host has nothing of it.
+		_, err := h.reg.Attach(limited(t), "vale1", h.name)
+		must(t, err)
+		h.peer.send(t, h.arp(t))
+		take(t, client, 0, unix.ETH_P_ARP)
+		h.hostSendsMaybe(t, frame(everyone, 9, 79, 9))
+		time.Sleep(50 * time.Millisecond)
+		if f := h.peer.try(unix.ETH_P_ARP); f != nil {
+			t.Errorf("the host answered: % x", f)
+		}
+		silent(t, client, 0)
+		must(t, h.reg.Detach(limited(t), "vale1", h.name))
+		h.answered(t, "at the end")
+		if f := h.peer.try(testEtherType); f != nil {
+			t.Errorf("what the host sent meanwhile: % x", f)
+		}
+	})
+}
+
+// hostSendsMaybe sends what may be refused.
+func (h *hosted) hostSendsMaybe(t *testing.T, f []byte) {
+	if _, err := unix.Write(h.host.fd, f); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		t.Error(err)
+	}
+}

@@ -30,6 +30,9 @@ const (
 	// KindPatch is the second attachment of a persistent port, which ties two
 	// switches together (NC B.7).
 	KindPatch Kind = "patch"
+	// KindHost are the host rings of an attached port as a second port of its
+	// switch (vale-ctl -h).
+	KindHost Kind = "host"
 	// KindNull is a port that moves nothing and only holds memory (NC E.9).
 	KindNull Kind = "null"
 )

@@ -304,6 +304,8 @@ func (g *Registry) DeletePort(ctx context.Context, full string) error {
 		return refuse("delete port", full, unix.ENXIO, "no port has this name")
 	case p.kind == KindVALE:
 		return refuse("delete port", full, unix.EINVAL, "ports of a switch go when their last client closes them")
+	case p.kind == KindHost:
+		return refuse("delete port", full, unix.EINVAL, "it goes when the port whose host rings it is leaves the switch")
 	}
 	return g.deleteIdle(ctx, p)
 }

@@ -178,6 +178,9 @@ func (g *Registry) ValeAttach(ctx context.Context, full string, req *abi.Registe
 	if err := g.prepareAttach(swName, ifname); err != nil {
 		return 0, valeErrno(op, full, err)
 	}
+	if req.Mode == abi.ModeNICSW {
+		ifname += "*" // with its host rings
+	}
 	p, err := g.Attach(ctx, swName, ifname)
 	if err != nil {
 		g.dropIfEmpty(ctx, swName)
@@ -206,7 +209,7 @@ func (g *Registry) attachable(op, full, ifname string, req *abi.Register) error 
 		return refuse(op, full, unix.EBUSY, "%s is attached to switch %s", ifname, p.sw.name)
 	case req.RingID != 0 || req.Mode != abi.ModeAllNIC && req.Mode != abi.ModeNICSW:
 		return refuse(op, full, unix.EINVAL, "an interface is attached whole: mode all-NIC or NIC-and-host, ring 0")
-	case req.Mode == abi.ModeNICSW:
+	case req.Mode == abi.ModeNICSW && p != nil && p.hostTx+p.hostRx == 0:
 		return refuse(op, full, unix.EINVAL, "the port has no host rings")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -213,11 +214,29 @@ func (g *Registry) DeleteSwitch(ctx context.Context, swName string) error {
 }
 
 // Attach joins an interface or device port to a switch. A kernel interface that
-// has no port yet gets one, which goes again when it is detached.
+// has no port yet gets one, which goes again when it is detached. PORT* as in
+// netmap:PORT* joins its host rings too, as a second port.
 func (g *Registry) Attach(ctx context.Context, swName, portName string) (SwitchPort, error) {
-	const op = "attach"
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	portName, hostToo := strings.CutSuffix(portName, "*")
+	at, err := g.attachPort(ctx, swName, portName)
+	if err != nil || !hostToo {
+		return at, err
+	}
+	p := g.attached(swName, portName)
+	if err := g.attachHost(ctx, p.sw, p); err != nil {
+		if derr := g.detach(ctx, p); derr != nil {
+			g.log.Error("undo an attachment", "err", derr)
+		}
+		g.vanish(ctx, p)
+		return SwitchPort{}, err
+	}
+	return at, nil
+}
+
+func (g *Registry) attachPort(ctx context.Context, swName, portName string) (SwitchPort, error) {
+	const op = "attach"
 	s := g.switches[swName]
 	if s == nil {
 		return SwitchPort{}, refuse(op, portName, unix.ENXIO, "no switch is called %s; make it with nmctl switch create %s", swName, swName)
@@ -291,6 +310,8 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 		return refuse(op, portName, unix.ENXIO, "no port of this name is on switch %s", swName)
 	case p.kind == KindVALE:
 		return refuse(op, portName, unix.EBUSY, "it goes when the client that opened it closes it")
+	case p.kind == KindHost:
+		return refuse(op, portName, unix.EBUSY, "it goes with the port whose host rings it is")
 	case p.polling != nil:
 		return refuse(op, portName, unix.EBUSY, "it is in polling mode; end that first")
 	}
@@ -319,6 +340,9 @@ func (g *Registry) attached(swName, portName string) *port {
 // device is left as it is.
 func (g *Registry) detach(ctx context.Context, p *port) error {
 	s := p.sw
+	if err := g.dropHostPort(ctx, p); err != nil {
+		return err
+	}
 	if err := p.leavePoller(ctx); err != nil {
 		return err
 	}

@@ -171,6 +171,7 @@ func (k *checker) switches() {
 		k.forwarding(key, s)
 		for j, p := range s.Ports {
 			at := fmt.Sprintf("%s.ports[%d]", key, j)
+			p = strings.TrimSuffix(p, "*")
 			if before := attached.taken(p, at); before != "" {
 				k.report(at, "port %q is attached by %s; a port is on one switch, once", p, before)
 			}

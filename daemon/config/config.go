@@ -128,7 +128,7 @@ type Port struct {
 // Switch is a switch that exists from the start.
 type Switch struct {
 	Name  string   `mapstructure:"name" required:"true"`
-	Ports []string `mapstructure:"ports"` // names of configured ports or of kernel interfaces
+	Ports []string `mapstructure:"ports"` // names of configured ports or of kernel interfaces; NAME* has its host rings there too
 
 	Ageing  time.Duration   `mapstructure:"ageing" range:"0s..1000000s" default:"300s"` // of silent addresses; 0s: never
 	Compat  bool            `mapstructure:"compat" default:"false"`                     // a table like netmap's (NC E.5.1)

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ var perChecks = []check{
 	tests("PER-06", "made with a switch's name, a long name, an unknown memory id: EINVAL", both, per06),
 	tests("PER-07", "a NIC deleted: EINVAL; nothing: ENXIO; an implicit parent: EINVAL", both, per07),
 	tests("PER-08", "an unknown interface attached: EINVAL; one that is open: EBUSY", both, per08),
-	waits("PER-09", "a NIC attached: one port; with its host rings: two", hostRings),
+	tests("PER-09", "a NIC attached: one port; with its host rings: two", both, per09),
 	tests("PER-10", "attached with host rings only or with ring 1: EINVAL", both, per10),
 	tests("PER-11", "vale0:nic opened while attached: EBUSY; while not: EINVAL", both, per11),
 	tests("PER-12", "detached what is not there: ENXIO; an ephemeral port: EBUSY", both, per12),
@@ -56,6 +57,41 @@ func per08(e *env) {
 	e.openPort(p, sw+":a")
 	e.attach(unix.EBUSY, p, sw+":a")
 	e.detach(0, p, sw+":"+ifname)
+}
+
+func per09(e *env) {
+	p, sw := e.program(), e.vale()
+	l := e.lan()
+	full := sw + ":" + l.name
+	names := func() (s []string) {
+		for _, l := range e.listNew(p, sw) {
+			s = append(s, l.name)
+		}
+		return s
+	}
+	e.attach(0, p, full)
+	if got := names(); !slices.Equal(got, []string{full}) {
+		e.Errorf("attached: the switch lists %q", got)
+	}
+	e.detach(0, p, full)
+	index := e.attach(0, p, full, mode(abi.ModeNICSW, 0))
+	if got := names(); !slices.Equal(got, []string{full, full + "^"}) {
+		e.Errorf("attached with its host rings: the switch lists %q", got)
+	}
+	if l := e.find(0, p, full); l.PortIdx != index {
+		e.Errorf("attached as port %d, listed as %d", index, l.PortIdx)
+	}
+	a := e.openPort(p, sw+":a")
+	l.near.send(flood(1)) // the host
+	a.rx[0].brings(flood(1))
+	l.far.receives(flood(1))
+	l.far.send(flood(2)) // the wire
+	a.rx[0].brings(flood(2))
+	l.near.receives(flood(2))
+	e.detach(0, p, full)
+	if got := names(); !slices.Equal(got, []string{sw + ":a"}) {
+		e.Errorf("detached: the switch lists %q", got)
+	}
 }
 
 func per10(e *env) {

@@ -564,7 +564,8 @@ type AttachToSwitchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the switch.
 	Switch string `protobuf:"bytes,1,opt,name=switch,proto3" json:"switch,omitempty"`
-	// Name of the port.
+	// Name of the port. With a * behind it, as in netmap:eth0*, its host rings are
+	// attached too, as a port NAME^ that goes when the port is detached.
 	Port          string `protobuf:"bytes,2,opt,name=port,proto3" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
