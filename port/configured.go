@@ -61,10 +61,14 @@ func (g *Registry) configured(s *valeSwitch) ConfiguredSwitch {
 		if p == nil {
 			continue
 		}
-		if _, ok := p.be.(attachable); !ok {
-			continue // it comes and goes with its client
+		if _, ok := p.be.(attachable); !ok || p.kind == KindHost {
+			continue // it comes and goes with its client, or with the port whose host rings it is
 		}
-		c.Ports = append(c.Ports, vp.Name())
+		name := vp.Name()
+		if d, ok := p.be.(*device); ok && d.host.port != nil {
+			name += "*" // as it was attached
+		}
+		c.Ports = append(c.Ports, name)
 		names[vp.Index()] = vp.Name()
 		if o := vp.Options(); o != (vale.PortOptions{}) {
 			c.Options[vp.Name()] = o

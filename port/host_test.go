@@ -381,6 +381,9 @@ func TestHostOnSwitch(t *testing.T) {
 			if got, want := h.names(), fmt.Sprintf("%s vale1:client %s^", h.name, h.name); got != want {
 				t.Errorf("ports are %s, want %s", got, want)
 			}
+			if _, sw := h.reg.Configured(limited(t)); len(sw) > 0 { // not of an ephemeral one
+				t.Errorf("configured: %+v", sw)
+			}
 			h.answered(t, "by way of the switch")
 			if f := take(t, client, 0, unix.ETH_P_ARP); !bytes.Equal(f, h.arp(t)) {
 				t.Errorf("the switch flooded % x", f)

@@ -304,6 +304,7 @@ func (g *Registry) Detach(ctx context.Context, swName, portName string) error {
 	const op = "detach"
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	portName = strings.TrimSuffix(portName, "*") // the host rings go with it
 	p := g.attached(swName, portName)
 	switch {
 	case p == nil:

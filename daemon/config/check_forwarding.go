@@ -19,7 +19,7 @@ func (k *checker) forwarding(key string, s Switch) {
 		k.report(key+".ageing", "expected 0s or at least %v, found %v", minAgeing, s.Ageing)
 	}
 	attached := func(at, port string) {
-		if port != "" && !slices.Contains(s.Ports, port) {
+		if port != "" && !slices.Contains(s.Ports, port) && !slices.Contains(s.Ports, port+"*") {
 			k.report(at, "%q is no port of the switch; %s.ports lists those it has", port, key)
 		}
 	}

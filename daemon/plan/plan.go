@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/netmapd/netmapd/daemon/config"
 )
@@ -112,6 +113,9 @@ func switchNamed(switches []config.Switch, name string) *config.Switch {
 	return &switches[i]
 }
 
+// bare is the name of an attached port: PORT* is a port with its host rings.
+func bare(port string) string { return strings.TrimSuffix(port, "*") }
+
 func (m *maker) ports() {
 	for _, was := range m.applied.Ports {
 		if now := portNamed(m.running.Ports, was.Name); now != nil && portNamed(m.wanted.Ports, was.Name) == nil {
@@ -152,7 +156,7 @@ func (m *maker) switches() {
 			now = &config.Switch{Name: want.Name, Ageing: want.Ageing, Compat: want.Compat}
 		}
 		for _, port := range want.Ports {
-			if fresh || m.replaced[port] || !slices.Contains(now.Ports, port) {
+			if fresh || m.replaced[bare(port)] || !slices.Contains(now.Ports, port) {
 				m.attach = append(m.attach, attach(want.Name, port))
 			}
 		}
@@ -165,13 +169,15 @@ func (m *maker) switches() {
 // leaves says that a port has to be taken off its switch.
 func (m *maker) leaves(port string, now config.Switch, want, was *config.Switch) bool {
 	switch {
-	case m.replaced[port] || want != nil && want.Compat != now.Compat:
+	case m.replaced[bare(port)] || want != nil && want.Compat != now.Compat:
 		return true
-	case portNamed(m.applied.Ports, port) != nil && portNamed(m.wanted.Ports, port) == nil:
+	case portNamed(m.applied.Ports, bare(port)) != nil && portNamed(m.wanted.Ports, bare(port)) == nil:
 		return true // it is deleted
 	case want != nil && slices.Contains(want.Ports, port):
 		return false
-	case slices.ContainsFunc(m.wanted.Switches, func(s config.Switch) bool { return s.Name != now.Name && slices.Contains(s.Ports, port) }):
+	case slices.ContainsFunc(m.wanted.Switches, func(s config.Switch) bool {
+		return s.Name != now.Name && slices.ContainsFunc(s.Ports, func(p string) bool { return bare(p) == bare(port) })
+	}):
 		return true // another switch wants it
 	}
 	return was != nil && slices.Contains(was.Ports, port)

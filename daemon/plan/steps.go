@@ -63,12 +63,12 @@ func detach(sw config.Switch, port string) Step {
 			// What the switch knew of the port went with it.
 			with, without := config.Switch{Name: sw.Name, Ageing: sw.Ageing, Compat: sw.Compat}, config.Switch{Name: sw.Name, Ageing: sw.Ageing, Compat: sw.Compat}
 			for _, a := range sw.Static {
-				if a.Port == port {
+				if a.Port == bare(port) {
 					with.Static = append(with.Static, a)
 				}
 			}
 			for _, o := range sw.Options {
-				if o.Port == port {
+				if o.Port == bare(port) {
 					with.Options = append(with.Options, o)
 				}
 			}
