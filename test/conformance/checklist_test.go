@@ -53,7 +53,6 @@ func waits(id, text, capability string) check {
 // What checks wait for.
 const (
 <<<<<<< HEAD
-	hostRings = "NICs and host rings"
 	pipes     = "pipes"
 	monitors  = "monitors"
 	extmem    = "external memory"
