@@ -52,20 +52,11 @@ func waits(id, text, capability string) check {
 
 // What checks wait for.
 const (
-<<<<<<< HEAD
-	pipes     = "pipes"
-	monitors  = "monitors"
-	extmem    = "external memory"
-	offsets   = "packet offsets"
-	byHand    = "a run by hand: the tools are no part of the repository"
-=======
 	pipes    = "pipes"
 	monitors = "monitors"
 	extmem   = "external memory"
 	offsets  = "packet offsets"
-	csb      = "CSB mode and the sync loop"
 	byHand   = "a run by hand: the tools are no part of the repository"
->>>>>>> 46cd13c (port: the host rings of a port on its switch, vale-ctl -h; PER-09)
 )
 
 // A section is one part of the checklist.
