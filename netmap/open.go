@@ -122,20 +122,26 @@ func newDesc(ctx context.Context, name, runtimeDir string, conn *net.UnixConn) (
 // control makes a netmap control request (NC B.4) and returns what follows the
 // Control in the answer.
 func (d *Desc) control(ctx context.Context, req uint16, port string, body []byte, wantFDs int) ([]byte, *answer, error) {
+	_, rest, a, err := d.controlNamed(ctx, req, port, body, wantFDs)
+	return rest, a, err
+}
+
+// controlNamed is control that also returns the name that comes back.
+func (d *Desc) controlNamed(ctx context.Context, req uint16, port string, body []byte, wantFDs int) (string, []byte, *answer, error) {
 	c := wire.Control{Token: d.session.token, ReqType: req, Version: abi.APIVersion}
 	if copy(c.Name[:len(c.Name)-1], port) != len(port) {
-		return nil, nil, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("port name %q has more than %d bytes", port, len(c.Name)-1)}
+		return "", nil, nil, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("port name %q has more than %d bytes", port, len(c.Name)-1)}
 	}
 	a, err := request(ctx, d.conn, wire.Append(nil, wire.TypeControl, 0, c, body), wantFDs)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, nil, err
 	}
 	rest, err := wire.Take(a.body, &c)
 	if err != nil {
 		a.closeFDs()
-		return nil, nil, err
+		return "", nil, nil, err
 	}
-	return rest, a, nil
+	return abi.CString(c.Name[:]), rest, a, nil
 }
 
 // memIDOf asks for the memory id of a port whose region is to be shared, which

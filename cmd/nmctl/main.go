@@ -47,6 +47,7 @@ func commands(c *cli) []*cobra.Command {
 		newPktGenCommand(c),
 		newBridgeCommand(c),
 		newTapCommand(c),
+		newValeCtlCommand(c),
 		newRunCommand(c),
 		newVersionCommand(c),
 	}
@@ -62,13 +63,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	printError(stderr, err)
+	if !errors.Is(err, errSilent) {
+		printError(stderr, err)
+	}
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitError
 }
+
+// errSilent ends a command with exitError that has nothing to complain about.
+var errSilent = errors.New("failed without a word")
 
 // printError prints the lines of an error. What the daemon says may hold names
 // that a client chose.
