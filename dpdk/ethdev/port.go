@@ -139,7 +139,8 @@ func (p Port) DevConfigure(cfg DevConf) error {
 	if cfg.Scatter {
 		c.rx_offloads = C.RTE_ETH_RX_OFFLOAD_SCATTER
 	}
-	c.lsc, c.rmv = C.uint8_t(btoi(info.LinkInterrupt)), C.uint8_t(btoi(info.RemovalInterrupt))
+	// virtio's link interrupt shares a line that cannot be masked under VFIO; its link is read when somebody asks.
+	c.lsc, c.rmv = C.uint8_t(btoi(info.LinkInterrupt && info.Driver != "net_virtio")), C.uint8_t(btoi(info.RemovalInterrupt))
 	c.rss = C.uint64_t(info.RSS) & (C.RTE_ETH_RSS_IP | C.RTE_ETH_RSS_TCP | C.RTE_ETH_RSS_UDP)
 	return p.call("rte_eth_dev_configure", func(id C.uint16_t) C.int { return C.netmapd_configure(id, &c) })
 }
