@@ -19,7 +19,7 @@ static const char *spec_arg(void)
 	return spec;
 }
 
-static void show(const char *name, const struct nmreq_register *r)
+static void show_register(const char *name, const struct nmreq_register *r)
 {
 	printf("0 -");
 	for (; *name; name++)
@@ -35,7 +35,7 @@ void do_decode(void)
 	if (nmport_parse(d, spec_arg()) < 0)
 		printf("%d\n", errno);
 	else
-		show(d->hdr.nr_name, &d->reg);
+		show_register(d->hdr.nr_name, &d->reg);
 	nmport_close(d);
 }
 
