@@ -169,7 +169,41 @@ func (d *device) hostUp(ctx context.Context) error {
 	if err := d.use(); err != nil { // the host uses it from now on
 		return err
 	}
-	return d.host.up(ctx)
+	if err := d.host.up(ctx); err != nil {
+		return err
+	}
+	d.host.mirror()
+	return nil
+}
+
+// mirror gives the counterpart of a device the state of the device's link.
+func (h *host) mirror() {
+	if h.kernel() || h.tap == nil || h.d.nic == nil {
+		return
+	}
+	l, err := h.d.nic.Link()
+	if err != nil || l.Up == h.carrier {
+		return
+	}
+	if err := h.tap.SetCarrier(l.Up); err != nil {
+		h.d.log.Warn("the host does not see the state of a link", "port", h.d.p.name, "err", err)
+	}
+	h.carrier = l.Up // asked for once
+}
+
+// counters adds what went between the host and the wire without a client.
+func (h *host) counters(to map[string]uint64) {
+	var c vale.Counters
+	read := func() { c = h.passed }
+	if h.d.p.lc.Stuck() {
+		read() // it stands still
+	} else if h.d.p.lc.Do(context.Background(), read) != nil {
+		return
+	}
+	to["host_tx_frames"], to["host_rx_frames"] = c.Tx.Frames, c.Rx.Frames
+	for _, n := range c.Drops {
+		to["host_dropped"] += n
+	}
 }
 
 // queues is how many the tap needs.
