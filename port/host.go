@@ -36,6 +36,7 @@ type host struct {
 	carrier bool
 	why     error // there is no tap
 	port    *port // on the switch that the device is on
+	joined  bool  // what is written to the tap reaches the interface
 	spared  bool  // native, when the unit was made
 	taken   taken // from the host on a kernel interface
 }
@@ -85,7 +86,7 @@ func (h *host) makeTap() (err error) {
 		return err
 	}
 	if h.kernel() {
-		err = h.over.Join(h.tap)
+		err = h.join()
 	} else {
 		h.carrier = true // as a tap is born
 	}
@@ -242,6 +243,7 @@ func (h *host) dropTap() {
 	h.sources, h.sinks = nil, nil
 	if h.over != nil {
 		_ = h.over.Join(nil) // it ends with the tap anyhow
+		h.joined = false
 	}
 	if h.tap != nil {
 		h.tap.Close()
@@ -257,7 +259,7 @@ func (h *host) release() {
 	if err := h.over.Close(); err != nil && !errors.Is(err, unix.ENODEV) { // of one that is gone
 		h.d.log.Warn("give an interface back to the host stack", "interface", h.d.ifname, "err", err)
 	}
-	h.over, h.taken = nil, taken{}
+	h.over, h.taken, h.joined = nil, taken{}, false
 }
 
 // serve puts a unit for the port's rings and the device as it is now on the
@@ -269,12 +271,32 @@ func (h *host) serve(ctx context.Context) error {
 	if err := h.pause(ctx); err != nil {
 		return err
 	}
+	if err := h.join(); err != nil {
+		return err
+	}
 	u := h.newUnit()
 	if err := h.d.p.lc.Add(ctx, u); err != nil {
 		return fmt.Errorf("serve the host rings of %s: %w", h.d.p.name, err)
 	}
 	h.unit = u
 	return nil
+}
+
+// join lets the host have what is written to the tap of a kernel interface, unless
+// it would come back for ever: see genericXDP.
+func (h *host) join() error {
+	if !h.kernel() || h.over == nil {
+		return nil
+	}
+	apart := h.d.nic != nil && h.d.drv == string(DriverAFXDP) && genericXDP(h.d.ifname)
+	if h.joined == !apart {
+		return nil
+	}
+	h.joined = !apart
+	if apart {
+		return h.over.Join(nil)
+	}
+	return h.over.Join(h.tap)
 }
 
 // pause takes the unit off the lcore.
