@@ -291,6 +291,15 @@ func (e *pipeEnd) free() {
 	}
 }
 
+// monitored puts an lcore on the path, where monitors see what passes.
+func (e *pipeEnd) monitored(ctx context.Context) error { return e.pipe.carry(ctx) }
+
+func (e *pipeEnd) unmonitored(ctx context.Context) {
+	if err := e.pipe.release(ctx); err != nil {
+		e.g.log.Error("a pipe stays carried", "err", err)
+	}
+}
+
 // driver says who moves the slots.
 func (e *pipeEnd) driver() string {
 	if e.pipe.unit != nil {
