@@ -221,6 +221,11 @@ func (r *Ring) Progress(taken, done uint32) {
 	if taken == r.ix.HwCur && tail == r.ix.HwTail {
 		return
 	}
+	if r.watch.Load() != nil {
+		was := r.Advance(r.ix.HwTail, 1)
+		r.seen(r.ix.HwCur, r.dist(r.ix.HwCur, taken))
+		r.left(was, r.dist(was, done))
+	}
 	r.ix.HwCur, r.ix.HwTail = taken, tail
 	r.blk.PublishDaemon(taken, tail)
 	r.Notify()

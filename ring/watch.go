@@ -1,6 +1,8 @@
 package ring
 
 // Watch is who looks at the slots of a ring as they pass: its monitors (NC E.8).
+// A ring without costs one look for each batch. Of an RX ring that several lcores
+// fill it works under the ring's lock: a monitor slows them down, and nothing else.
 // Both functions are called with a run of n slots from slot from on, at most
 // once for each batch, and may be nil.
 type Watch struct {

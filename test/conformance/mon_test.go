@@ -375,7 +375,7 @@ func mon13(e *env) {
 	m.rx[0].captures(false, flood(3), flood(4))
 	changed("RX", a.rx[0], before, 2)
 	// And the port goes on, with buffers that nobody else has.
-	for i := range uint32(3 * a.tx[0].NumSlots / 16) {
+	for i := range 3 * a.tx[0].NumSlots / 16 {
 		f := flood(100 + i)
 		a.tx[0].send(f)
 		b.rx[0].receives(f)
