@@ -245,10 +245,15 @@ func (h *host) dropTap() {
 		_ = h.over.Join(nil) // it ends with the tap anyhow
 		h.joined = false
 	}
-	if h.tap != nil {
-		h.tap.Close()
-		h.tap = nil
+	if h.tap == nil {
+		return
 	}
+	if h.kernel() {
+		go h.tap.Close() // the kernel takes its time, up to seconds, and nobody needs the name again
+	} else {
+		h.tap.Close()
+	}
+	h.tap = nil
 }
 
 // release gives a kernel interface back to the host.
