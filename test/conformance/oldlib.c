@@ -82,5 +82,6 @@ void do_nmdispatch(void)
 
 	while (f.kept < want && poll(&p, 1, PATIENCE_MS) == 1)
 		nm_dispatch(d, -1, keep, (u_char *)&f);
+	ioctl(p.fd, NIOCRXSYNC, NULL); /* gives the slots back */
 	printf("0 %u %d\n", f.kept, f.bad);
 }
