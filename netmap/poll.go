@@ -177,8 +177,8 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 		d.waits.Add(1)
 		start := time.Now()
 		err := d.wake.wait(ctx, until, gen)
-		if d.pipe && time.Since(start) < 3*spinMost { // to sleep and be woken takes some time by itself
-			d.spinMore()
+		if d.pipe {
+			d.slept(time.Since(start))
 		}
 		switch {
 		case err == nil, errors.Is(err, errHangup): // the next pass says what it means

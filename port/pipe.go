@@ -195,6 +195,7 @@ func (q *pipe) makeRings() error {
 			q.pairs = append(q.pairs, pair)
 		}
 	}
+	q.movedOn(-1)
 	return nil
 }
 
