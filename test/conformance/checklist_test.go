@@ -53,7 +53,6 @@ func waits(id, text, capability string) check {
 // What checks wait for.
 const (
 	pipes   = "pipes"
-	extmem  = "external memory"
 	offsets = "packet offsets"
 	byHand  = "a run by hand: the tools are no part of the repository"
 )
