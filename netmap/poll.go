@@ -91,6 +91,9 @@ func (p *poll) pass() (re Events, done bool) {
 		p.out = stopped
 		return PollErr, true
 	}
+	if d.csb.Load() {
+		return PollErr, true // NC D.6
+	}
 	wantTx, wantRx := p.want&PollOut, p.want&PollIn
 	if wantTx != 0 || !d.noTxPoll {
 		re |= p.txPhase(wantTx)
