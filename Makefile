@@ -66,7 +66,7 @@ lint: ## golangci-lint
 fmt: ## gofumpt
 	scripts/fmt
 
-generate: ## the Go code of api/proto, and what C has of netmap/abi
+generate: ## the Go code of api/proto
 	scripts/generate
 
 generate-check: ## fails when that code is stale

@@ -81,6 +81,10 @@ func explain(err error, devargs string) error {
 		e.Errno = unix.ENODEV // what DPDK means when no bus or driver knows the name
 	case e.Errno == unix.EPERM && !strings.Contains(e.Detail, unix.EPERM.Error()) && !strings.Contains(e.Detail, "Operation not permitted"):
 		e.Errno = 0 // drivers return -1 for any failure, and the log has the cause
+		if _, params, some := strings.Cut(devargs, ","); some {
+			e.Errno = unix.EINVAL
+			e.Detail = strings.TrimPrefix(e.Detail+"; is anything wrong with its parameters "+params+"?", "; ")
+		}
 	}
 	if !strings.HasPrefix(devargs, driverAFPacket) && !strings.HasPrefix(devargs, driverAFXDP) {
 		return err

@@ -90,12 +90,23 @@ type Info struct {
 	RemovalInterrupt     bool // tells when it is removed
 }
 
+// driverEM is for Intel's older and smaller gigabit chips.
+const driverEM = "net_e1000_em"
+
+// muteLink are drivers that offer an interrupt for link changes which is of no use: their link is read when somebody asks.
+// virtio's shares a line that cannot be masked under VFIO, vmxnet3's does not come.
+var muteLink = map[string]bool{"net_virtio": true, "net_vmxnet3": true}
+
 // InfoGet describes the port.
 func (p Port) InfoGet() (Info, error) {
 	var c C.struct_netmapd_info
 	err := p.call("rte_eth_dev_info_get", func(id C.uint16_t) C.int { return C.netmapd_info_get(id, &c) })
 	if err != nil {
 		return Info{}, err
+	}
+	if C.GoString(c.driver) == driverEM {
+		// It says two for every chip. The older ones send nothing from the second, and none spreads what it receives.
+		c.max_rx_queues, c.max_tx_queues = 1, 1
 	}
 	info := Info{
 		Driver: C.GoString(c.driver), Bus: C.GoString(c.bus), Device: C.GoString(c.device),
@@ -139,8 +150,7 @@ func (p Port) DevConfigure(cfg DevConf) error {
 	if cfg.Scatter {
 		c.rx_offloads = C.RTE_ETH_RX_OFFLOAD_SCATTER
 	}
-	// virtio's link interrupt shares a line that cannot be masked under VFIO; its link is read when somebody asks.
-	c.lsc, c.rmv = C.uint8_t(btoi(info.LinkInterrupt && info.Driver != "net_virtio")), C.uint8_t(btoi(info.RemovalInterrupt))
+	c.lsc, c.rmv = C.uint8_t(btoi(info.LinkInterrupt && !muteLink[info.Driver])), C.uint8_t(btoi(info.RemovalInterrupt))
 	c.rss = C.uint64_t(info.RSS) & (C.RTE_ETH_RSS_IP | C.RTE_ETH_RSS_TCP | C.RTE_ETH_RSS_UDP)
 	return p.call("rte_eth_dev_configure", func(id C.uint16_t) C.int { return C.netmapd_configure(id, &c) })
 }

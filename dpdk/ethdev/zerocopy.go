@@ -45,7 +45,7 @@ type ZeroCopy struct {
 // zeroCopy is the table, by driver. All of them put a frame at the buffer's address plus the compiled-in headroom, which
 // mempool.CreateExtbuf takes back; none writes in front of it.
 var zeroCopy = map[string]ZeroCopy{
-	"net_e1000_em":  {Rx: true, Tx: true, ByStatus: true},
+	driverEM:        {Rx: true, Tx: true, ByStatus: true},
 	"net_e1000_igb": {Rx: true, Tx: true, ByStatus: true},
 	"net_igc":       {Rx: true, Tx: true, ByStatus: true},
 	"net_ixgbe":     {Rx: true, Tx: true, ByStatus: true},

@@ -56,6 +56,7 @@ int netmapd_pool_create_extbuf(const char *name, unsigned int n, unsigned int ca
 		if (k > len - done)
 			k = len - done;
 		ext[i].buf_ptr = (char *)base + done;
+		(void)*(volatile char *)ext[i].buf_ptr; // a page that nobody touched has no address yet
 		ext[i].buf_iova = rte_mem_virt2iova(ext[i].buf_ptr);
 		ext[i].buf_len = k;
 		ext[i].elt_size = elt;

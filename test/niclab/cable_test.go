@@ -3,6 +3,7 @@ package niclab
 import (
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,24 @@ func (c *cable) take() (ours [][]byte) {
 	}
 	c.frames = nil
 	return ours
+}
+
+// waitFor waits for a frame of anybody's.
+func (c *cable) waitFor(wanted func([]byte) bool, limit time.Duration) bool {
+	over := time.After(limit)
+	for {
+		c.mu.Lock()
+		found := slices.ContainsFunc(c.frames, wanted)
+		c.mu.Unlock()
+		if found {
+			return true
+		}
+		select {
+		case <-c.more:
+		case <-over:
+			return false
+		}
+	}
 }
 
 // recv waits for as many frames of ours.

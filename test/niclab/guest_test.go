@@ -25,7 +25,7 @@ func (m *machine) bind(t *testing.T, driver string) {
 }
 
 // Interrupts: legacy suits all four; e1000 has no other kind.
-const legacy = `--vfio-intr=legacy, -a, "0000:ff:1f.7"`
+const legacy = "--vfio-intr=legacy"
 
 // TestVFIO: the devices see netmapd's memory at its own addresses, through an IOMMU.
 func TestVFIO(t *testing.T) {
@@ -33,7 +33,14 @@ func TestVFIO(t *testing.T) {
 	m.hugepages(t, 96)
 	m.bind(t, "vfio-pci")
 	d := m.startDaemon(t, m.config(legacy))
-	suite(t, d, d.duts(t))
+	duts := d.duts(t)
+	suite(t, d, duts)
+	t.Run("link flaps", func(t *testing.T) { linkFlaps(t, d, duts) })
+	t.Run("unplug", func(t *testing.T) {
+		for i, u := range duts {
+			t.Run(u.name, func(t *testing.T) { unplug(t, u, m.nics[i], i+1) })
+		}
+	})
 }
 
 func (m *machine) hugepages(t *testing.T, n int) {

@@ -30,10 +30,10 @@ type machine struct {
 
 // A nic is one that QEMU plays, and the far end of its cable.
 type nic struct {
-	name   string // of the port that is made of it
-	model  string // of QEMU
-	args   string // for QEMU
-	driver string // of DPDK
+	name   string         // of the port that is made of it
+	model  string         // of QEMU
+	more   map[string]any // properties that QEMU gives it
+	driver string         // of DPDK
 	pci    string
 	mac    string
 	cable  *cable
@@ -42,7 +42,7 @@ type nic struct {
 // newNICs are the NICs of the machine. The n-th one sits alone on PCI bus n, below a root port that it can be pulled out of.
 func newNICs() []*nic {
 	all := []*nic{
-		{name: "virtio", model: "virtio-net-pci", args: ",disable-legacy=on,iommu_platform=on", driver: "net_virtio"}, // DMA through the IOMMU
+		{name: "virtio", model: "virtio-net-pci", more: map[string]any{"disable-legacy": "on", "iommu_platform": true}, driver: "net_virtio"}, // DMA through the IOMMU
 		{name: "e1000", model: "e1000", driver: "net_e1000_em"},
 		{name: "e1000e", model: "e1000e", driver: "net_e1000_em"},
 		{name: "vmxnet3", model: "vmxnet3", driver: "net_vmxnet3"},
@@ -54,8 +54,26 @@ func newNICs() []*nic {
 	return all
 }
 
+// properties are what QEMU makes the NIC of.
+func (n *nic) properties(bus int) map[string]any {
+	p := map[string]any{
+		"driver": n.model, "id": n.name, "netdev": "net-" + n.name, "bus": fmt.Sprintf("port%d", bus), "mac": n.mac, "romfile": "",
+	}
+	for name, value := range n.more {
+		p[name] = value
+	}
+	return p
+}
+
+// device is the same for QEMU's command line.
 func (n *nic) device(bus int) string {
-	return fmt.Sprintf("%s,id=%s,netdev=net-%s,bus=port%d,mac=%s,romfile=%s", n.model, n.name, n.name, bus, n.mac, n.args)
+	arg := n.model
+	for name, value := range n.properties(bus) {
+		if name != "driver" {
+			arg += fmt.Sprintf(",%s=%v", name, value)
+		}
+	}
+	return arg
 }
 
 // boot starts the machine and waits until the guest answers.
@@ -78,7 +96,9 @@ func boot(image, kernel string) (m *machine, err error) {
 		"-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:" + m.file("console"),
 		"-qmp", "unix:" + m.file("qmp") + ",server=on,wait=off",
 		"-kernel", kernel, "-initrd", image,
-		"-append", "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt mitigations=off tsc=reliable nokaslr",
+		// The last four: beside other work, time does not pass in here as the kernel expects.
+		"-append", "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt mitigations=off nokaslr " +
+			"tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1",
 		"-device", "intel-iommu,intremap=on,aw-bits=48",
 		"-netdev", fmt.Sprintf("user,id=control,restrict=on,hostfwd=tcp:127.0.0.1:%d-:%d", m.port, talk.Port),
 		"-device", "virtio-net-pci,netdev=control,addr=0x10,disable-legacy=on,mac=52:54:00:00:00:01,romfile=",

@@ -110,8 +110,9 @@ func (s *streaming) broken(format string, args ...any) {
 
 // send puts one frame into every TX ring that has room.
 func (s *streaming) send() {
-	for _, r := range s.d.TxRings() {
+	for i, r := range s.d.TxRings() {
 		size := talk.MinFrame + s.seen.Sent%1400
+		s.src[5] = byte(i) // only frames of one ring are in order
 		if r.Send(talk.Frame(s.dst, s.src, s.seen.Sent, size)) {
 			s.seen.Sent++
 		}
