@@ -3,6 +3,7 @@ package port_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,4 +224,38 @@ func TestAttachedDevice(t *testing.T) {
 	b.close(a)
 	b.close(other)
 	must(t, b.reg.DeleteSwitch(limited(t), "vale3"))
+}
+
+// A configured port whose PCI device is missing is shown, and can be given up.
+func TestAwaited(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	spec := port.Spec{Name: "later", Kind: port.KindDevice, Devargs: "7f:1f.7,x=1"}
+	for range 2 { // to ask again changes nothing
+		_, err := b.reg.Await(limited(t), spec)
+		if err == nil || !strings.Contains(err.Error(), "appears") {
+			t.Fatalf("%v, want an error that says that the port is awaited", err)
+		}
+	}
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale3"})
+	must(t, err)
+	if !b.reg.AttachAwaited("vale3", "later") {
+		t.Error("nobody waits for the port")
+	}
+	all, err := b.reg.Ports(limited(t))
+	must(t, err)
+	one, err := b.reg.Port(limited(t), "later")
+	must(t, err)
+	if len(all) != 1 || all[0].Name != "later" {
+		t.Errorf("the ports are %+v, want the awaited one", all)
+	}
+	if n := one.NIC; one.ID != 0 || one.Switch != "vale3" || n == nil || n.Present || n.Address != "0000:7f:1f.7" {
+		t.Errorf("it is shown as %+v, %+v", one, n)
+	}
+	b.reg.Tend(time.Now()) // the device has not come
+	_, err = b.tryOpen("netmap:later")
+	fails(t, err, unix.ENXIO, "7f:1f.7")
+	must(t, b.reg.DeletePort(limited(t), "later"))
+	if got := b.names(); got != "" {
+		t.Errorf("the ports are %q after it was given up", got)
+	}
 }

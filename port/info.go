@@ -74,13 +74,13 @@ type Spec struct {
 
 // Info describes a live port.
 type Info struct {
-	ID                                 uint64 // unique for the life of the daemon
+	ID                                 uint64 // unique for the life of the daemon; 0 while the device is awaited
 	Name                               string
 	Kind                               Kind
 	Driver                             string // DPDK driver name, "" for VALE ports
 	Ephemeral                          bool   // goes away with its last descriptor
 	Switch                             string // switch the port is attached to, "" for none
-	Index                              int    // index on the switch, -1 for none
+	Index                              int    // index on the switch, -1 for none, or while the device is awaited
 	MAC                                string // "" when the port has none
 	LinkUp                             bool
 	MTU                                int

@@ -23,6 +23,24 @@ type absent struct {
 	switched string // the switch it was on
 }
 
+func (a absent) info() Info {
+	address, _ := ethdev.PCIAddress(a.spec.Devargs)
+	return Info{
+		Name: a.spec.Name, Kind: a.spec.Kind, Switch: a.switched, Index: -1, Lcore: -1,
+		NIC: &NIC{Bus: "pci", Address: address, NUMA: -1},
+	}
+}
+
+// awaited finds what is known of a port that has no device yet, nil if nothing is.
+func (g *Registry) awaited(name string) *absent {
+	for i := range g.absent {
+		if g.absent[i].spec.Name == name {
+			return &g.absent[i]
+		}
+	}
+	return nil
+}
+
 // Await makes a port as CreatePort does, now or when its device comes. Only the
 // absence of a PCI device is waited for; any other error is final.
 func (g *Registry) Await(ctx context.Context, s Spec) (Info, error) {
@@ -31,6 +49,7 @@ func (g *Registry) Await(ctx context.Context, s Spec) (Info, error) {
 		return i, err
 	}
 	g.mu.Lock()
+	g.forget(s.Name)
 	g.absent = append(g.absent, absent{spec: s.normal()})
 	g.mu.Unlock()
 	return Info{}, &AwaitedError{err}
@@ -51,13 +70,12 @@ func (e *AwaitedError) Unwrap() error { return e.Err }
 func (g *Registry) AttachAwaited(swName, portName string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i := range g.absent {
-		if g.absent[i].spec.Name == portName {
-			g.absent[i].switched = swName
-			return true
-		}
+	a := g.awaited(portName)
+	if a == nil {
+		return false
 	}
-	return false
+	a.switched = swName
+	return true
 }
 
 // forget stops awaiting a port; false when it is not awaited.

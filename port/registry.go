@@ -184,6 +184,9 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 	if core.Kind == name.SwitchPort {
 		return g.openVALE(ctx, who, core, req)
 	}
+	if a := g.awaited(full); a != nil {
+		return nil, refuse("register", full, unix.ENXIO, "the port waits for its device %s, which is not there", a.spec.Devargs)
+	}
 	return g.openInterface(ctx, full)
 }
 
@@ -223,13 +226,16 @@ func (g *Registry) allowed(ifname string) bool {
 	return false
 }
 
-// Ports lists the live ports by creation.
+// Ports lists the live ports by creation, then those whose devices are awaited.
 func (g *Registry) Ports(context.Context) ([]Info, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var out []Info
 	for _, p := range g.sorted() {
 		out = append(out, p.info())
+	}
+	for _, a := range g.absent {
+		out = append(out, a.info())
 	}
 	return out, nil
 }
@@ -238,11 +244,13 @@ func (g *Registry) Ports(context.Context) ([]Info, error) {
 func (g *Registry) Port(_ context.Context, full string) (Info, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.ports[full]
-	if p == nil {
-		return Info{}, refuse("show port", full, unix.ENXIO, "no port has this name; nmctl port list shows those there are")
+	if p := g.ports[full]; p != nil {
+		return p.info(), nil
 	}
-	return p.info(), nil
+	if a := g.awaited(full); a != nil {
+		return a.info(), nil
+	}
+	return Info{}, refuse("show port", full, unix.ENXIO, "no port has this name; nmctl port list shows those there are")
 }
 
 // CreatePort makes a configured port, which stays until it is deleted. To ask
@@ -261,6 +269,7 @@ func (g *Registry) CreatePort(ctx context.Context, s Spec) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	g.forget(s.Name)
 	return p.info(), nil
 }
 

@@ -208,7 +208,10 @@ func viewUser(u *pb.PortUser) userView {
 }
 
 func (p portView) link() string {
-	if p.LinkUp {
+	switch {
+	case p.NIC != nil && !p.NIC.Present:
+		return "no device"
+	case p.LinkUp:
 		return "up"
 	}
 	return "down"
@@ -216,8 +219,11 @@ func (p portView) link() string {
 
 // at is the switch with the number on it: "vale0[1]".
 func (p portView) at() string {
-	if p.Switch == "" {
+	switch {
+	case p.Switch == "":
 		return "-"
+	case p.Index < 0:
+		return p.Switch
 	}
 	return fmt.Sprintf("%s[%d]", p.Switch, p.Index)
 }

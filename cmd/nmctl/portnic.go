@@ -45,7 +45,7 @@ func (n *portNICView) device() string {
 		s += fmt.Sprintf(", NUMA node %d", n.NUMA)
 	}
 	if !n.Present {
-		s += ", unplugged"
+		s += ", not there"
 	}
 	return s
 }

@@ -105,9 +105,9 @@ func (v statsView) lcoreTable(t *table) {
 
 func (v statsView) regionTable(t *table) {
 	t.gap()
-	t.row("REGION", "NAME", "BYTES", "PORTS", "FREE IFS", "FREE RINGS", "FREE BUFFERS", "ORPHANS")
+	t.row("REGION", "NAME", "BYTES", "PORTS", "FREE IFS", "FREE RINGS", "FREE BUFFERS", "LENT", "ORPHANS")
 	for _, r := range v.Regions {
-		t.row(r.ID, dash(r.Name), r.Size, r.Users, r.IfPool, r.RingPool, r.BufPool, r.Orphans)
+		t.row(r.ID, dash(r.Name), r.Size, r.Users, r.IfPool, r.RingPool, r.BufPool, r.Lent, r.Orphans)
 	}
 }
 

@@ -61,6 +61,7 @@ type regionStatsView struct {
 	IfPool   poolView `json:"if_pool"`
 	RingPool poolView `json:"ring_pool"`
 	BufPool  poolView `json:"buf_pool"`
+	Lent     uint64   `json:"lent"`
 	Orphans  uint64   `json:"orphans"`
 	Users    uint32   `json:"users"`
 }
@@ -107,7 +108,7 @@ func viewRegion(r *pb.RegionStats) regionStatsView {
 	return regionStatsView{
 		ID: r.GetId(), Name: r.GetName(), Size: r.GetSize(),
 		IfPool: viewPool(r.GetIfPool()), RingPool: viewPool(r.GetRingPool()), BufPool: viewPool(r.GetBufPool()),
-		Orphans: r.GetOrphans(), Users: r.GetUsers(),
+		Lent: r.GetLent(), Orphans: r.GetOrphans(), Users: r.GetUsers(),
 	}
 }
 

@@ -153,6 +153,7 @@ func regionToProto(r port.RegionStats) *pb.RegionStats {
 		RingPool: poolToProto(r.Ring),
 		BufPool:  poolToProto(r.Buf),
 		Orphans:  r.Orphans,
+		Lent:     r.Lent,
 		Users:    count(r.Users),
 	}
 }

@@ -55,6 +55,7 @@ var (
 	regionBytes   = desc("region_size_bytes", "Size of the memory region.", "region", "name")
 	regionObjects = desc("region_objects", "Objects of the region's pools (if, ring, buf), by state (used, free).", "region", "name", "pool", "state")
 	regionOrphans = desc("region_orphaned_buffers", "Buffers that dead clients left in no slot and no list, until they are swept.", "region", "name")
+	regionLent    = desc("region_lent_buffers", "Buffers that devices receive into.", "region", "name")
 
 	sessions    = desc("sessions", "Client processes that are connected.")
 	descriptors = desc("descriptors", "Descriptors that they hold.")
@@ -200,6 +201,7 @@ func (e emitter) region(r *port.RegionStats) {
 	id := strconv.Itoa(int(r.ID))
 	e.gauge(regionBytes, float64(r.Size), id, r.Name)
 	e.gauge(regionOrphans, float64(r.Orphans), id, r.Name)
+	e.gauge(regionLent, float64(r.Lent), id, r.Name)
 	for pool, st := range map[string]port.PoolStats{"if": r.If, "ring": r.Ring, "buf": r.Buf} {
 		e.gauge(regionObjects, float64(st.Total-st.Free), id, r.Name, pool, "used")
 		e.gauge(regionObjects, float64(st.Free), id, r.Name, pool, "free")

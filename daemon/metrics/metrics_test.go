@@ -41,7 +41,7 @@ func (s *source) Snapshot(context.Context) (port.Snapshot, error) {
 			{Name: "vale0:gone", Switch: "vale0", Gone: true},
 		},
 		Lcores:   []port.LcoreStats{{ID: 0, CPU: 1, Packets: 10, BusyCycles: 1e9, IdleCycles: 4e9, Sleeps: 2, Wakeups: 1, Stuck: true}},
-		Regions:  []port.RegionStats{{ID: 1, Name: "global", Size: 4096, If: port.PoolStats{Total: 100, Free: 99}, Orphans: 2}},
+		Regions:  []port.RegionStats{{ID: 1, Name: "global", Size: 4096, If: port.PoolStats{Total: 100, Free: 99}, Orphans: 2, Lent: 7}},
 		Sessions: 2, Descriptors: 3,
 	}, s.err
 }
@@ -77,6 +77,7 @@ func TestMetrics(t *testing.T) {
 		`netmapd_lcore_stuck{cpu="1",lcore="0"} 1`,
 		`netmapd_region_objects{name="global",pool="if",region="1",state="used"} 1`,
 		`netmapd_region_orphaned_buffers{name="global",region="1"} 2`,
+		`netmapd_region_lent_buffers{name="global",region="1"} 7`,
 		`netmapd_sessions 2`,
 		`go_gc_duration_seconds_count`,
 		`process_open_fds`,

@@ -285,7 +285,8 @@ func (x *PortSpec) GetMtu() uint32 {
 // Port is a live port.
 type Port struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique for the life of the daemon, never given twice.
+	// Unique for the life of the daemon, never given twice. 0 for a configured
+	// port whose device is not there yet.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The netmap name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -315,7 +316,7 @@ type Port struct {
 	RxSlots uint32 `protobuf:"varint,14,opt,name=rx_slots,json=rxSlots,proto3" json:"rx_slots,omitempty"`
 	// The memory region that holds the rings: netmap's memory identifier.
 	RegionId uint32 `protobuf:"varint,15,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
-	// The lcore that polls the port.
+	// The lcore that polls the port, -1 for none.
 	Lcore int32 `protobuf:"varint,16,opt,name=lcore,proto3" json:"lcore,omitempty"`
 	// The descriptors bound to it.
 	Users []*PortUser `protobuf:"bytes,17,rep,name=users,proto3" json:"users,omitempty"`

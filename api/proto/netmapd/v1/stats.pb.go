@@ -495,7 +495,9 @@ type RegionStats struct {
 	// Buffers that a dead client left in no slot and no list.
 	Orphans uint64 `protobuf:"varint,7,opt,name=orphans,proto3" json:"orphans,omitempty"`
 	// Ports living in the region.
-	Users         uint32 `protobuf:"varint,8,opt,name=users,proto3" json:"users,omitempty"`
+	Users uint32 `protobuf:"varint,8,opt,name=users,proto3" json:"users,omitempty"`
+	// Buffers that devices receive into.
+	Lent          uint64 `protobuf:"varint,9,opt,name=lent,proto3" json:"lent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +584,13 @@ func (x *RegionStats) GetOrphans() uint64 {
 func (x *RegionStats) GetUsers() uint32 {
 	if x != nil {
 		return x.Users
+	}
+	return 0
+}
+
+func (x *RegionStats) GetLent() uint64 {
+	if x != nil {
+		return x.Lent
 	}
 	return 0
 }
@@ -891,7 +900,7 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\x06sleeps\x18\b \x01(\x04R\x06sleeps\x12\x18\n" +
 	"\awakeups\x18\t \x01(\x04R\awakeups\x12\x14\n" +
 	"\x05stuck\x18\n" +
-	" \x01(\bR\x05stuck\"\x8b\x02\n" +
+	" \x01(\bR\x05stuck\"\x9f\x02\n" +
 	"\vRegionStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -900,7 +909,8 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\tring_pool\x18\x05 \x01(\v2\x15.netmapd.v1.PoolStatsR\bringPool\x120\n" +
 	"\bbuf_pool\x18\x06 \x01(\v2\x15.netmapd.v1.PoolStatsR\abufPool\x12\x18\n" +
 	"\aorphans\x18\a \x01(\x04R\aorphans\x12\x14\n" +
-	"\x05users\x18\b \x01(\rR\x05users\"I\n" +
+	"\x05users\x18\b \x01(\rR\x05users\x12\x12\n" +
+	"\x04lent\x18\t \x01(\x04R\x04lent\"I\n" +
 	"\tPoolStats\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
