@@ -43,16 +43,15 @@ func TestJumbo(t *testing.T) {
 				}
 				t.Skip("refused: ", status.Convert(err).Message())
 			}
-			u := &dut{d, n.name, n.mac, n.cable}
-			c := d.open(t, "netmap:"+u.name, 0)
+			c := d.open(t, "netmap:"+n.name, 0)
 			if n.model != "vmxnet3" { // QEMU's drops what does not fit the first buffer
-				in := series(u.mac, station, 30, 4014, 60, 2048, 2049, 3000)
-				u.far.send(t, in...)
+				in := series(n.mac, station, 30, 4014, 60, 2048, 2049, 3000)
+				n.cable.send(t, in...)
 				same(t, "in", c.recv(t, len(in)), in)
 			}
-			out := series(station, u.mac, 30, 4014, 60, 2048, 2049, 3000)
+			out := series(station, n.mac, 30, 4014, 60, 2048, 2049, 3000)
 			c.send(t, 0, out)
-			same(t, "out", u.far.recv(t, len(out)), out)
+			same(t, "out", n.cable.recv(t, len(out)), out)
 			c.close(t)
 		})
 	}
