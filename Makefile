@@ -66,7 +66,7 @@ lint: ## golangci-lint
 fmt: ## gofumpt
 	scripts/fmt
 
-generate: ## the Go code of api/proto
+generate: ## the Go code of api/proto, and what C has of netmap/abi
 	scripts/generate
 
 generate-check: ## fails when that code is stale

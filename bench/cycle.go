@@ -25,8 +25,10 @@ func roleCycle(s *roleSpec) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := teach(rx, receiverMAC(0)); err != nil {
-		return nil, err
+	if !s.Pipe {
+		if err := teach(rx, receiverMAC(0)); err != nil {
+			return nil, err
+		}
 	}
 	f, err := newFlooder(tx, s)
 	if err != nil {

@@ -34,6 +34,8 @@ type roleSpec struct {
 	Block bool     `json:"block,omitempty"` // sleep instead of looking again and again
 	Batch []int    `json:"batch,omitempty"` // sizes
 
+	Pipe bool `json:"pipe,omitempty"` // Ports are ends of one pipe
+
 	Ledger  string `json:"ledger,omitempty"`  // file in which receivers count
 	Readers int    `json:"readers,omitempty"` // counters in it
 }

@@ -20,6 +20,7 @@ func allRows() []row {
 	var rows []row
 	rows = append(rows, switchRows()...)
 	rows = append(rows, probeRows()...)
+	rows = append(rows, pipeRows()...)
 	rows = append(rows, latencyRows()...)
 	rows = append(rows, deviceRows()...)
 	return append(rows, controlRows()...)

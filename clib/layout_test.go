@@ -2,7 +2,9 @@ package clib
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -94,6 +96,23 @@ func TestLayouts(t *testing.T) {
 	for name := range constants {
 		if !seen[name] {
 			t.Errorf("C does not have %s", name)
+		}
+	}
+}
+
+// The generated parts of the headers are what clib/gen makes of netmap/abi today; make generate-check says the same.
+func TestGenerated(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "run", "./gen", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"include/net/netmap_values.h", "libnetmap/layouts.c"} {
+		want, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(name); err != nil || string(got) != string(want) {
+			t.Errorf("clib/%s is stale (%v): run 'make generate' and commit the result", name, err)
 		}
 	}
 }

@@ -37,6 +37,10 @@ type Desc struct {
 	spin     atomic.Int64 // how long to look at the pipe before sleeping
 	closed   atomic.Bool
 
+	csb  atomic.Bool // CSB mode: no syncs, no polls
+	app  []CSBApp    // its arrays, as this process named them
+	kern []CSBKern
+
 	kicks, waits, wakeups atomic.Uint64
 }
 

@@ -53,6 +53,9 @@ func (d *Desc) syncAll(op string, rings []*Ring) (out outcome, err error) {
 	if d.gone() {
 		return 0, d.goneError(op)
 	}
+	if d.csb.Load() {
+		return 0, d.csbError(op)
+	}
 	for _, r := range rings {
 		out |= r.sync()
 	}

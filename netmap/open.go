@@ -197,7 +197,13 @@ func (d *Desc) adopt(body []byte, a *answer) (err error) {
 	}
 	d.session.enlist(d.wake)
 	d.noTxPoll = b.Flags&abi.FlagNoTxPoll != 0
-	return d.viewRings()
+	if err := d.viewRings(); err != nil {
+		return err
+	}
+	if rings := d.rings(); len(rings) > 0 {
+		d.csb.Store(rings[0].blk.CSB()) // by another process
+	}
+	return nil
 }
 
 // firstSync is the index of the sync block of the first entry of ring_ofs.

@@ -140,7 +140,7 @@ func (d *Desc) pipeFDs(a *answer) (sleep int) {
 
 // How long a poll looks at a pipe before it sleeps.
 const (
-	spinMost  = 20 * time.Microsecond
+	spinMost  = 100 * time.Microsecond
 	spinLeast = 500 * time.Nanosecond
 )
 
@@ -164,6 +164,14 @@ func (p *poll) spin() (re Events, done bool) {
 	}
 	d.spin.Store(int64(max(limit/2, spinLeast)))
 	return 0, false
+}
+
+// slept: so long did a wait take in the end. Would it have been of use to look for
+// longer? To be woken takes some time by itself.
+func (d *Desc) slept(t time.Duration) {
+	if looked := 2 * time.Duration(d.spin.Load()); looked+t < spinMost*3/2 {
+		d.spinMore()
+	}
 }
 
 func (d *Desc) spinMore() {

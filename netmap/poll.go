@@ -91,6 +91,9 @@ func (p *poll) pass() (re Events, done bool) {
 		p.out = stopped
 		return PollErr, true
 	}
+	if d.csb.Load() {
+		return PollErr, true // NC D.6
+	}
 	wantTx, wantRx := p.want&PollOut, p.want&PollIn
 	if wantTx != 0 || !d.noTxPoll {
 		re |= p.txPhase(wantTx)
@@ -177,8 +180,8 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 		d.waits.Add(1)
 		start := time.Now()
 		err := d.wake.wait(ctx, until, gen)
-		if d.pipe && time.Since(start) < 3*spinMost { // to sleep and be woken takes some time by itself
-			d.spinMore()
+		if d.pipe {
+			d.slept(time.Since(start))
 		}
 		switch {
 		case err == nil, errors.Is(err, errHangup): // the next pass says what it means

@@ -53,6 +53,11 @@ type backend interface {
 	// offsets says whether packets may begin anywhere in the port's buffers (NC A.8).
 	offsets() bool
 
+	// monitored is called before the first monitor looks at the port's rings,
+	// unmonitored after the last one did.
+	monitored(ctx context.Context) error
+	unmonitored(ctx context.Context)
+
 	// describe adds what only the kind knows, and driver its name for it.
 	describe(i *Info)
 	driver() string
@@ -97,4 +102,6 @@ func (plain) features() uint16                         { return wire.FeatureIndi
 func (plain) offsets() bool                            { return true }
 func (plain) describe(*Info)                           {}
 func (plain) driver() string                           { return "" }
+func (plain) monitored(context.Context) error          { return nil }
+func (plain) unmonitored(context.Context)              {}
 func (plain) counters() map[string]uint64              { return nil }

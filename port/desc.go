@@ -99,8 +99,6 @@ func checkRequest(full string, req *abi.Register) error {
 			return refuse(op, full, unix.EINVAL, "a null port is in a region that exists: give its memory id")
 		}
 		return nil
-	case req.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0:
-		return refuse(op, full, unix.EINVAL, "monitors are not served by this version of netmapd")
 	case full == "":
 		return refuse(op, full, unix.ENXIO, "the name is empty")
 	}
@@ -239,6 +237,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	if k.excl == d {
 		k.excl = nil
 	}
+	k.showReleased(ctx, p)
 	err := p.be.stop(ctx, k, k.users == 1)
 	if k.users--; k.users > 0 {
 		return err
@@ -350,6 +349,9 @@ func (d *Desc) Close(ctx context.Context) error {
 		}
 	}
 	delete(p.descs, d)
+	if len(p.descs) == 0 {
+		p.stopMonitors(ctx)
+	}
 	g.descs--
 	g.untidy[p.region.ID()] = true
 	p.refreshWaiters()

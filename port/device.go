@@ -575,5 +575,8 @@ func (d *device) counters() map[string]uint64 {
 			c[x.Name] = x.Value
 		}
 	}
+	if d.p.hostTx+d.p.hostRx > 0 {
+		d.host.counters(c)
+	}
 	return c
 }

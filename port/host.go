@@ -36,6 +36,7 @@ type host struct {
 	carrier bool
 	why     error // there is no tap
 	port    *port // on the switch that the device is on
+	joined  bool  // what is written to the tap reaches the interface
 	spared  bool  // native, when the unit was made
 	taken   taken // from the host on a kernel interface
 }
@@ -85,7 +86,7 @@ func (h *host) makeTap() (err error) {
 		return err
 	}
 	if h.kernel() {
-		err = h.over.Join(h.tap)
+		err = h.join()
 	} else {
 		h.carrier = true // as a tap is born
 	}
@@ -169,7 +170,41 @@ func (d *device) hostUp(ctx context.Context) error {
 	if err := d.use(); err != nil { // the host uses it from now on
 		return err
 	}
-	return d.host.up(ctx)
+	if err := d.host.up(ctx); err != nil {
+		return err
+	}
+	d.host.mirror()
+	return nil
+}
+
+// mirror gives the counterpart of a device the state of the device's link.
+func (h *host) mirror() {
+	if h.kernel() || h.tap == nil || h.d.nic == nil {
+		return
+	}
+	l, err := h.d.nic.Link()
+	if err != nil || l.Up == h.carrier {
+		return
+	}
+	if err := h.tap.SetCarrier(l.Up); err != nil {
+		h.d.log.Warn("the host does not see the state of a link", "port", h.d.p.name, "err", err)
+	}
+	h.carrier = l.Up // asked for once
+}
+
+// counters adds what went between the host and the wire without a client.
+func (h *host) counters(to map[string]uint64) {
+	var c vale.Counters
+	read := func() { c = h.passed }
+	if h.d.p.lc.Stuck() {
+		read() // it stands still
+	} else if h.d.p.lc.Do(context.Background(), read) != nil {
+		return
+	}
+	to["host_tx_frames"], to["host_rx_frames"] = c.Tx.Frames, c.Rx.Frames
+	for _, n := range c.Drops {
+		to["host_dropped"] += n
+	}
 }
 
 // queues is how many the tap needs.
@@ -208,11 +243,17 @@ func (h *host) dropTap() {
 	h.sources, h.sinks = nil, nil
 	if h.over != nil {
 		_ = h.over.Join(nil) // it ends with the tap anyhow
+		h.joined = false
 	}
-	if h.tap != nil {
+	if h.tap == nil {
+		return
+	}
+	if h.kernel() {
+		go h.tap.Close() // the kernel takes its time, up to seconds, and nobody needs the name again
+	} else {
 		h.tap.Close()
-		h.tap = nil
 	}
+	h.tap = nil
 }
 
 // release gives a kernel interface back to the host.
@@ -223,7 +264,7 @@ func (h *host) release() {
 	if err := h.over.Close(); err != nil && !errors.Is(err, unix.ENODEV) { // of one that is gone
 		h.d.log.Warn("give an interface back to the host stack", "interface", h.d.ifname, "err", err)
 	}
-	h.over, h.taken = nil, taken{}
+	h.over, h.taken, h.joined = nil, taken{}, false
 }
 
 // serve puts a unit for the port's rings and the device as it is now on the
@@ -235,12 +276,32 @@ func (h *host) serve(ctx context.Context) error {
 	if err := h.pause(ctx); err != nil {
 		return err
 	}
+	if err := h.join(); err != nil {
+		return err
+	}
 	u := h.newUnit()
 	if err := h.d.p.lc.Add(ctx, u); err != nil {
 		return fmt.Errorf("serve the host rings of %s: %w", h.d.p.name, err)
 	}
 	h.unit = u
 	return nil
+}
+
+// join lets the host have what is written to the tap of a kernel interface, unless
+// it would come back for ever: see genericXDP.
+func (h *host) join() error {
+	if !h.kernel() || h.over == nil {
+		return nil
+	}
+	apart := h.d.nic != nil && h.d.drv == string(DriverAFXDP) && genericXDP(h.d.ifname)
+	if h.joined == !apart {
+		return nil
+	}
+	h.joined = !apart
+	if apart {
+		return h.over.Join(nil)
+	}
+	return h.over.Join(h.tap)
 }
 
 // pause takes the unit off the lcore.

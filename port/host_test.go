@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/netmap"
@@ -368,6 +369,34 @@ func (h *hosted) datagram(flow int) []byte {
 	}
 	binary.BigEndian.PutUint16(f[24:], ^uint16(sum))
 	return f
+}
+
+// TestHostLink: the host sees the device's link, and what it sent and received
+// without a client is counted.
+func TestHostLink(t *testing.T) {
+	hostedPorts(t, 0, 0, func(t *testing.T, h *hosted) {
+		if h.name == "lan" {
+			t.Skip("a kernel interface is its own")
+		}
+		carrier := func() bool {
+			l, err := netlink.LinkByName(h.ifname)
+			must(t, err)
+			return l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+		}
+		for _, up := range []bool{false, true} {
+			set := map[bool]func(testing.TB, string){false: h.cable.host.Down, true: h.cable.host.Up}[up]
+			set(t, "nmwire")
+			h.eventually("the host to see the link", func() bool {
+				h.reg.Tend(time.Now())
+				return carrier() == up
+			})
+		}
+		h.peer.try(testEtherType) // takes the error that says that the interface was down
+		h.answered(t, "with the link up again")
+		if st := h.stats(h.name).Device; st["host_tx_frames"] == 0 || st["host_rx_frames"] == 0 {
+			t.Errorf("counters %v", st)
+		}
+	})
 }
 
 // TestHostOnSwitch: a port and its host rings on a switch, two ports of it (PER-09).

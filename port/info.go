@@ -35,6 +35,8 @@ const (
 	KindHost Kind = "host"
 	// KindNull is a port that moves nothing and only holds memory (NC E.9).
 	KindNull Kind = "null"
+	// KindMonitor is a port that shows the traffic of another one (NC E.8).
+	KindMonitor Kind = "monitor"
 )
 
 // Driver names how a kernel interface is reached.

@@ -137,6 +137,7 @@ func (g *Registry) tendNIC(ctx context.Context, p *port, d *device) {
 			g.log.Info("link", "port", p.name, "up", l.Up, "mbps", l.Speed)
 		}
 	}
+	d.host.mirror() // also what no interrupt told
 }
 
 // pciGone says that the kernel does not know a PCI device any more.

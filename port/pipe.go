@@ -195,6 +195,7 @@ func (q *pipe) makeRings() error {
 			q.pairs = append(q.pairs, pair)
 		}
 	}
+	q.movedOn(-1)
 	return nil
 }
 
@@ -288,6 +289,15 @@ func (e *pipeEnd) free() {
 	// The parent goes with its last pipe, unless it is there for other reasons.
 	if parent := e.pipe.parent; e.g.ports[parent.name] == parent {
 		e.g.vanish(context.Background(), parent)
+	}
+}
+
+// monitored puts an lcore on the path, where monitors see what passes.
+func (e *pipeEnd) monitored(ctx context.Context) error { return e.pipe.carry(ctx) }
+
+func (e *pipeEnd) unmonitored(ctx context.Context) {
+	if err := e.pipe.release(ctx); err != nil {
+		e.g.log.Error("a pipe stays carried", "err", err)
 	}
 }
 

@@ -65,6 +65,7 @@ func (q *pipe) carry(ctx context.Context) error {
 	for _, pair := range q.pairs {
 		pair.TakeOver(until)
 	}
+	q.movedOn(q.ends[0].lc.CPU())
 	q.unit = &pipeUnit{q.pairs}
 	if err := q.ends[0].lc.Add(ctx, q.unit); err != nil {
 		q.carriers--
@@ -96,6 +97,16 @@ func (q *pipe) giveBack() {
 	until := time.Now().Add(busyTime)
 	for _, pair := range q.pairs {
 		pair.GiveBack(until)
+	}
+	q.movedOn(-1)
+}
+
+// movedOn tells clients which CPU must be left alone by who waits; of a direct pipe
+// the ends tell each other.
+func (q *pipe) movedOn(cpu int) {
+	for _, pair := range q.pairs {
+		pair.Tx().Block().SetLcoreCPU(cpu)
+		pair.Rx().Block().SetLcoreCPU(cpu)
 	}
 }
 

@@ -37,6 +37,8 @@ type port struct {
 	polling *abi.ValePolling // set by VALE_POLLING_ENABLE
 	pipes   map[string]*pipe // that hang on it, by id
 
+	monitors []*monitor
+
 	past  vale.Counters // from switches it was on before
 	books vale.Counters // of frames that no switch counts; the lcore's
 	be    backend
@@ -51,6 +53,7 @@ type kring struct {
 	stale   bool           // its last user left too few buffers to renew it
 	drained bool           // its last user is going, and its buffers are back
 	src     *vale.TxSource // a VALE TX ring that is being polled
+	watch   watchers       // monitors
 }
 
 // String names the ring as people do: tx0, rx1.

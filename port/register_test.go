@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 		{"4 pipe slave (REG-04)", "vale0:a", abi.Register{Mode: abi.ModePipeSlave}, unix.EINVAL, "pipe"},
 		{"4 before 9", "nosuch", abi.Register{Mode: abi.ModePipeSlave}, unix.EINVAL, "pipe"},
 		{"5 null", "x", abi.Register{Mode: abi.ModeNull}, unix.EINVAL, "null"},
-		{"6 monitor", "vale0:a", abi.Register{Mode: abi.ModeAllNIC, Flags: abi.FlagMonitorRx}, unix.EINVAL, "monitor"},
+		{"6 monitor of a port that is not open", "vale0:b", abi.Register{Mode: abi.ModeAllNIC, Flags: abi.FlagMonitorRx}, unix.EINVAL, "nobody has the port open"},
 		{"7 malformed pipe", "vale0:a{", abi.Register{Mode: abi.ModeAllNIC}, unix.EINVAL, "pipe"},
 		{"8 switch name", "vale-0:a", abi.Register{Mode: abi.ModeAllNIC}, unix.ENOMEM, "letters"},
 		{"8 interface name on a switch", "vale0:lo", abi.Register{Mode: abi.ModeAllNIC}, unix.EINVAL, "attach"},

@@ -168,6 +168,9 @@ func (g *Registry) find(ctx context.Context, who Caller, full string, req *abi.R
 	if req.Mode == abi.ModeNull {
 		return g.createNull(full, req)
 	}
+	if req.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0 {
+		return g.createMonitor(ctx, who, full, req)
+	}
 	core, err := name.ParseCore(full)
 	if err != nil {
 		return nil, refuseFor("register", full, err)

@@ -96,6 +96,9 @@ func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*por
 
 // stats turns a port's books into its statistics.
 func (p *port) stats(c *vale.Counters) Stats {
+	if m, ok := p.be.(*monitor); ok {
+		m.books.add(c)
+	}
 	s := Stats{
 		ID: p.id, Name: p.name,
 		Tx: Count(c.Tx), Rx: Count(c.Rx), Drops: c.Drops.ByName(),

@@ -87,6 +87,7 @@ func (r *Ring) Commit(start, got, used uint32) (ok bool) {
 	}
 	moved := tail != r.ix.HwTail
 	if moved {
+		r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 		r.ix.HwTail = tail
 		r.blk.PublishDaemon(r.ix.HwCur, tail)
 	}
@@ -98,6 +99,7 @@ func (r *Ring) Commit(start, got, used uint32) (ok bool) {
 }
 
 func (r *Ring) publish(tail uint32) {
+	r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 	r.ix.HwTail = tail
 	r.blk.PublishDaemon(r.ix.HwCur, tail)
 	r.Notify()

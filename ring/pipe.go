@@ -172,6 +172,7 @@ func (p *Pipe) forward() int {
 		return 0
 	}
 	n := t.dist(t.ix.HwCur, h)
+	t.seen(t.ix.HwCur, n)
 	end, more := r.ix.HwTail, false
 	if p.far {
 		end, more = p.copy(t.ix.HwCur, n)
@@ -196,10 +197,12 @@ func (p *Pipe) backward() int {
 	if !ok || h == r.ix.HwCur {
 		return 0
 	}
-	n := r.dist(r.ix.HwCur, h)
+	from, n := r.ix.HwCur, r.dist(r.ix.HwCur, h)
+	r.left(from, n)
 	if !p.far {
-		r.slots.Return(t.slots, r.ix.HwCur, h)
+		r.slots.Return(t.slots, from, h)
 	}
+	t.left(from, n)
 	r.ix.HwCur = h
 	r.blk.PublishDaemon(h, r.ix.HwTail)
 	t.ix.HwTail = t.before(h)

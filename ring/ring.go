@@ -51,6 +51,7 @@ type Ring struct {
 	bound   atomic.Bool // somebody uses the ring
 	release func(from, n uint32)
 	waiters atomic.Pointer[[]int]
+	watch   atomic.Pointer[Watch]
 	offsets atomic.Pointer[Offsets]
 	lease   lease
 }
@@ -200,6 +201,11 @@ func (r *Ring) Complete(to uint32) {
 	if tail >= r.num {
 		tail -= r.num
 	}
+	if r.watch.Load() != nil {
+		n := r.dist(r.ix.HwCur, to)
+		r.seen(r.ix.HwCur, n)
+		r.left(r.ix.HwCur, n)
+	}
 	r.ix.HwCur, r.ix.HwTail = to, tail
 	r.blk.PublishDaemon(to, tail)
 	r.Notify()
@@ -214,6 +220,11 @@ func (r *Ring) Progress(taken, done uint32) {
 	}
 	if taken == r.ix.HwCur && tail == r.ix.HwTail {
 		return
+	}
+	if r.watch.Load() != nil {
+		was := r.Advance(r.ix.HwTail, 1)
+		r.seen(r.ix.HwCur, r.dist(r.ix.HwCur, taken))
+		r.left(was, r.dist(was, done))
 	}
 	r.ix.HwCur, r.ix.HwTail = taken, tail
 	r.blk.PublishDaemon(taken, tail)
@@ -255,6 +266,7 @@ func (r *Ring) reclaim() {
 	if r.release != nil {
 		r.release(r.ix.HwCur, r.dist(r.ix.HwCur, h))
 	}
+	r.left(r.ix.HwCur, r.dist(r.ix.HwCur, h))
 	r.ix.HwCur = h
 }
 

@@ -59,7 +59,7 @@ struct nmd_desc {
 };
 
 /* What the epoll that is d->wake says of a pipe's eventfd, and the most of d->spin. */
-enum { NMD_PIPE_SLEEP = 1, NMD_SPIN_MAX = 20000 };
+enum { NMD_PIPE_SLEEP = 1, NMD_SPIN_MAX = 100000 };
 
 /* nmd_descs counts those in the table: 0 lets whole families of calls pass untouched. */
 extern _Atomic int nmd_descs;

@@ -268,8 +268,10 @@ bool nmd_pipe_spin(struct nmd_desc *d, short events)
 
 void nmd_pipe_slept(struct nmd_desc *d, int64_t ns)
 {
-	/* To sleep and be woken takes some time by itself. */
-	if (atomic_load(&d->pipe_wake) >= 0 && ns < 3 * NMD_SPIN_MAX)
+	/* Would it have been of use to look for longer? To be woken takes some time by itself. */
+	int64_t looked = 2 * (int64_t)atomic_load_explicit(&d->spin, memory_order_relaxed);
+
+	if (atomic_load(&d->pipe_wake) >= 0 && looked + ns < NMD_SPIN_MAX * 3 / 2)
 		spin_more(d);
 }
 

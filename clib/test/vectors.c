@@ -111,6 +111,7 @@ static int run_pipe(char *line)
 		return 0;
 	struct nmd_ring r = {
 		.hdr = &ring.hdr,
+		.user = &ring.hdr.user,
 		.blk = &blk,
 		.slots = n,
 		.dir = strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX,

@@ -248,7 +248,7 @@ func (c *conn) bind(ctx context.Context, name string, reg *abi.Register, opts *p
 		return fmt.Errorf("register %q: the descriptor is bound to %q; open another: %w", name, c.desc.Name(), unix.EBUSY)
 	}
 	verb := access.Attach
-	if reg.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx) != 0 {
+	if reg.Flags&(abi.FlagMonitorTx|abi.FlagMonitorRx|abi.FlagZcopyMon) != 0 {
 		verb = access.Monitor
 	}
 	if err := c.may(verb, name); err != nil {

@@ -252,6 +252,8 @@ uint32_t netmapd_tx_forward(uintptr_t devp, uint16_t queue, uintptr_t txp, uintp
 	struct netmapd_rx *rx = (struct netmapd_rx *)rxp;
 	uint32_t sent;
 
+	if (unlikely(!rx->dev->lent) && n > 0)
+		rx->dev->lent = true;
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = rx->head[tx->order[i]];
 

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include <stdbool.h>
+
 #include <rte_mbuf.h>
 
 // What the burst functions need to know about a device. Written by the control path while the device is stopped.
@@ -15,6 +17,7 @@ struct netmapd_dev {
 	uint16_t port;
 	uint16_t room; // data bytes of one mbuf
 	uint32_t held; // mbufs that receive batches hold; atomic
+	bool lent;     // other devices were given mbufs of the pool, to send
 	uint32_t *sent; // by queue: descriptors used, for those who count back from the newest
 };
 

@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -116,6 +117,7 @@ func Attach(devargs string) (*Device, error) {
 	d.c = (*C.struct_netmapd_dev)(C.calloc(1, C.sizeof_struct_netmapd_dev))
 	d.c.port = C.uint16_t(port)
 	d.h = C.uintptr_t(uintptr(unsafe.Pointer(d.c)))
+	live[d] = true
 	return d, nil
 }
 
@@ -382,22 +384,41 @@ func (d *Device) Close() error {
 		xdpClosed = time.Now()
 	}
 	d.state, d.sockets = closedDev, nil
+	lent := bool(d.c.lent)
 	C.free(unsafe.Pointer(d.c.sent))
 	C.free(unsafe.Pointer(d.c))
 	d.c, d.h = nil, 0
-	if d.pool != nil {
-		bury(d.pool)
-	}
+	delete(live, d)
+	bury(d.pool, lent)
 	return err
 }
 
-// graveyard holds the pools of closed devices whose mbufs other devices still have, to be sent. Guarded by plug.
-var graveyard []*mempool.Mempool
+// live are the devices that are attached, and graveyard the pools of closed ones whose mbufs others may have, to be sent.
+// Both are guarded by plug.
+var (
+	live      = map[*Device]bool{}
+	graveyard []grave
+)
 
-// bury frees a pool as soon as all its mbufs are back: now, or when another device is closed.
-func bury(pool *mempool.Mempool) {
-	graveyard = slices.DeleteFunc(append(graveyard, pool), func(p *mempool.Mempool) bool {
-		return p.InUseCount() == 0 && p.Free() == nil
+// grave is a pool that waits for its mbufs.
+type grave struct {
+	pool    *mempool.Mempool
+	holders map[*Device]bool // devices that may have some
+}
+
+// bury frees a pool: at once, unless other devices were lent mbufs of it, and else when all are back, or all those devices
+// are closed. The count of mbufs alone does not tell: some drivers keep a few for good.
+func bury(pool *mempool.Mempool, lent bool) {
+	if pool != nil {
+		g := grave{pool: pool}
+		if lent {
+			g.holders = maps.Clone(live)
+		}
+		graveyard = append(graveyard, g)
+	}
+	graveyard = slices.DeleteFunc(graveyard, func(g grave) bool {
+		maps.DeleteFunc(g.holders, func(d *Device, _ bool) bool { return !live[d] })
+		return (len(g.holders) == 0 || g.pool.InUseCount() == 0) && g.pool.Free() == nil
 	})
 }
 

@@ -406,7 +406,7 @@ func TestAttachOftenLeaksNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := 0
-			for i := range 12 { // more than EAL's memory would hold at once
+			for i := range 32 { // more than EAL's memory would hold at once
 				cycle(t, devargs)
 				if i == 1 { // what libraries keep open for good is open now
 					before = len(openFDs())

@@ -304,7 +304,7 @@ func TestPipeWithoutAPart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pm := tt.bounds
-			pm.without = append(tt.remove, pipeWakesAll)
+			pm.without = append([]part{pipeWakesAll}, tt.remove...)
 			got := pm.run(t, tt.want)
 			if got.bad == "" || tt.want != "" && got.bad != tt.want {
 				t.Fatalf("without %q nothing was found: the part is superfluous, or the model too strong or too small", tt.remove)

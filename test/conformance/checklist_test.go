@@ -52,11 +52,9 @@ func waits(id, text, capability string) check {
 
 // What checks wait for.
 const (
-	pipes    = "pipes"
-	monitors = "monitors"
-	extmem   = "external memory"
-	offsets  = "packet offsets"
-	byHand   = "a run by hand: the tools are no part of the repository"
+	pipes   = "pipes"
+	offsets = "packet offsets"
+	byHand  = "a run by hand: the tools are no part of the repository"
 )
 
 // A section is one part of the checklist.

@@ -22,7 +22,7 @@ var clsChecks = []check{
 	tests("CLS-04", "kill -9: exclusive rings can be opened again", both, cls04),
 	tests("CLS-05", "filled, not synced, closed: not sent", both, cls05),
 	testsAlone("CLS-06", "10000 cycles of open and close: nothing grows", both, cls06),
-	tests("CLS-07", "every order of closing a port, its pipes and monitors", both, cls07),
+	tests("CLS-07", "every order of closing a port, its pipes and monitors", both, func(e *env) { cls07(e); cls07Monitors(e) }),
 	tests("CLS-08", "two ports with one mapping, the first closed: the second still has its memory", both, cls08),
 	tests("CLS-09", "the daemon dies: POLLERR and EIO, and the memory stays", both, cls09),
 }

@@ -32,7 +32,7 @@ func buildDriver() {
 		cc = v
 	}
 	driverPath = filepath.Join(buildDir, "driver")
-	out, err := exec.Command(cc, "-O1", "-Wall", "-I../../clib/include", "-o", driverPath, "driver.c", "traffic.c", "memory.c", "-lpthread").CombinedOutput()
+	out, err := exec.Command(cc, "-O1", "-Wall", "-I../../clib/include", "-o", driverPath, "driver.c", "traffic.c", "memory.c", "oldlib.c", "-lpthread").CombinedOutput()
 	if err != nil {
 		proberMissing = fmt.Sprintf("driver.c cannot be compiled: %v\n%s", err, out)
 		driverMissing = proberMissing
@@ -44,7 +44,7 @@ func buildDriver() {
 		return
 	}
 	linkedPath = filepath.Join(buildDir, "driver-linked")
-	out, err = exec.Command(cc, "-O1", "-Wall", "-DLINKED", "-I../../clib/include", "-o", linkedPath, "driver.c", "traffic.c", "memory.c", "library.c",
+	out, err = exec.Command(cc, "-O1", "-Wall", "-DLINKED", "-I../../clib/include", "-o", linkedPath, "driver.c", "traffic.c", "memory.c", "oldlib.c", "library.c",
 		"-L"+buildDir, "-lnetmap", "-lpthread", "-Wl,-rpath,"+buildDir).CombinedOutput()
 	if err != nil {
 		driverMissing = fmt.Sprintf("driver.c cannot be linked with libnetmap: %v\n%s", err, out)

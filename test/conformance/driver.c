@@ -446,7 +446,9 @@ static const struct {
 	{"cycles", do_cycles},	{"layout", do_layout},	{"address", do_address},
 	{"alloc", do_alloc},	{"eventfd", do_eventfd}, {"signal", do_signal}, {"signalled", do_signalled},
 	{"begin", do_begin},	{"finish", do_finish},
+	{"nmopen", do_nmopen},	 {"nminject", do_nminject}, {"nmdispatch", do_nmdispatch},
 #ifdef LINKED
+	{"clones", do_clones},
 	{"decode", do_decode},	 {"refuse", do_refuse}, {"old", do_old},       {"option", do_option},	{"lib", do_lib},
 #endif
 };

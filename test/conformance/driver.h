@@ -46,11 +46,17 @@ void show(struct built *b);
 /* answer_map enters a mapping into the table and answers with its number. */
 void answer_map(void *p, size_t len);
 
+/* Commands of oldlib.c. */
+void do_nmopen(void);
+void do_nminject(void);
+void do_nmdispatch(void);
+
 /* Commands of library.c, where the driver is linked with libnetmap. */
 void do_decode(void);
 void do_refuse(void);
 void do_old(void);
 void do_option(void);
 void do_lib(void);
+void do_clones(void);
 
 #endif

@@ -25,6 +25,7 @@ type goProgram struct {
 	fds     map[int]*goDesc
 	maps    map[int][]byte
 	next    int
+	jobs    map[int]chan unix.Errno
 }
 
 // goDesc is a descriptor: a connection, and when it is bound the descriptors of its memory.
@@ -37,7 +38,7 @@ type goDesc struct {
 
 func newGoProgram(e *env) *goProgram {
 	e.Helper()
-	g := &goProgram{e: e, dir: e.daemon.dir, fds: map[int]*goDesc{}, maps: map[int][]byte{}, next: 3}
+	g := &goProgram{e: e, dir: e.daemon.dir, fds: map[int]*goDesc{}, maps: map[int][]byte{}, next: 3, jobs: map[int]chan unix.Errno{}}
 	g.session = g.dial()
 	a := g.ask(g.session, wire.Append(nil, wire.TypeSession, 0, nil, nil))
 	var s wire.SessionAnswer
@@ -155,6 +156,19 @@ func (g *goProgram) end() {
 }
 
 func (g *goProgram) control(fd int, q *request) unix.Errno {
+	g.e.Helper()
+	if errno, ours := g.loopRequest(fd, q); ours {
+		return errno
+	}
+	errno := g.carryOut(fd, q)
+	if errno == 0 && q.typ == abi.ReqRegister {
+		errno = g.enableCSB(fd, q)
+	}
+	return errno
+}
+
+// carryOut has the daemon carry the request out.
+func (g *goProgram) carryOut(fd int, q *request) unix.Errno {
 	g.e.Helper()
 	opts := encodeOptions(q.options)
 	c := wire.Control{Token: g.token, ReqType: q.typ, Version: q.version, OptionBytes: uint16(len(opts)), Name: q.name}

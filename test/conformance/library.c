@@ -6,6 +6,7 @@
 #define NETMAP_WITH_LIBS
 #include <errno.h>
 #include <libnetmap.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,4 +94,57 @@ void do_lib(void)
 	else
 		printf("0 %lu %d %u %u %u %u %u %u\n", (unsigned long)(uintptr_t)d->mem, d->fd, d->first_tx_ring, d->last_tx_ring,
 		       d->first_rx_ring, d->last_rx_ring, d->nifp->ni_rx_rings, d->nifp->ni_host_rx_rings);
+}
+
+/* A thread of pkt-gen: a descriptor of its own for one ring of the port. */
+struct worker {
+	pthread_t thread;
+	struct nmport_d *d;
+	uint32_t frames, sent;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	static const char frame[60] = "\xff\xff\xff\xff\xff\xff\x02";
+	struct pollfd p = {w->d->fd, POLLOUT, 0};
+
+	while (w->sent < w->frames) {
+		if (nmport_inject(w->d, frame, sizeof(frame)) > 0)
+			w->sent++;
+		else if (poll(&p, 1, 10000) != 1)
+			break;
+	}
+	while (ioctl(w->d->fd, NIOCTXSYNC, NULL) == 0 && nm_tx_pending(NETMAP_TXRING(w->d->nifp, w->d->first_tx_ring)))
+		;
+	return NULL;
+}
+
+/* clones -SPEC THREADS FRAMES: opens the port, then a clone for each thread, which sends on its ring: the total. */
+void do_clones(void)
+{
+	enum { MAX_THREADS = 16 };
+	struct nmport_d *d = nmport_open(spec_arg());
+	struct worker w[MAX_THREADS];
+	int n = (int)number(), err = d == NULL ? errno : 0;
+	uint32_t frames = (uint32_t)number(), total = 0;
+	int same = 1;
+
+	for (int i = 0; i < n && err == 0; i++) {
+		w[i] = (struct worker){.frames = frames, .d = nmport_clone(d)};
+		w[i].d->reg.nr_mode = NR_REG_ONE_NIC;
+		w[i].d->reg.nr_ringid = (uint16_t)i;
+		if (nmport_open_desc(w[i].d) < 0)
+			err = errno;
+		same &= w[i].d->mem == d->mem && w[i].d->first_tx_ring == i && w[i].d->last_tx_ring == i;
+	}
+	for (int i = 0; i < n && err == 0; i++)
+		err = pthread_create(&w[i].thread, NULL, work, &w[i]);
+	for (int i = 0; i < n && err == 0; i++) {
+		pthread_join(w[i].thread, NULL);
+		total += w[i].sent;
+		nmport_close(w[i].d);
+	}
+	nmport_close(d);
+	printf("%d %u %d\n", err, total, same);
 }

@@ -52,7 +52,8 @@ var layers = map[string]struct {
 	"ring/model":     {nil, "a model must not share code with what it models"},
 	"shm":            {[]string{"netmap/abi", "ring"}, "regions; what moves in them is not its business"},
 
-	"clib": {nil, "C; in Go there are only tests, which build and run it"},
+	"clib":     {nil, "C; in Go there are only tests, which build and run it"},
+	"clib/gen": {words, "writes what C has of netmap/abi"},
 
 	"netmap":        {append([]string{"ring"}, words...), "the Go client: no cgo, no DPDK, nothing of the daemon"},
 	"netmap/abi":    {nil, "frozen layouts"},

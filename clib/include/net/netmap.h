@@ -5,7 +5,8 @@
  * This is netmap's own application interface, API version 14, with its names
  * and layouts, so that programs written for netmap compile and run unchanged.
  * The text is netmapd's, written from NC, the project's description of the
- * contract; netmap/abi says the same in Go, and a test compares the two.
+ * contract. Package netmap/abi says the same in Go: the constants are generated
+ * from it, and libnetmap does not compile if a structure differs.
  *
  * Everything here is frozen: sizes, offsets and values are compiled into
  * programs.
@@ -24,13 +25,8 @@
 #include <sys/time.h>
 #include <sys/types.h>
 
-/* Versions (NC A.1). */
-#define NETMAP_API 14
-#define NETMAP_MIN_API 14
-#define NETMAP_MAX_API 15
-
-/* Alignment of netmap_ring.sem, and so of rings. */
-#define NM_CACHE_ALIGN 128
+/* Constants have their meaning where they are defined. */
+#include <net/netmap_values.h>
 
 /*
  * Memory (NC A.2 to A.7)
@@ -47,22 +43,9 @@ struct netmap_slot {
 	uint64_t ptr;     /* address of the data (NS_INDIRECT), or their offset */
 };
 
-/* netmap_slot.flags (NC A.6). */
-#define NS_BUF_CHANGED 0x0001 /* buf_idx is not what it was */
-#define NS_REPORT 0x0002      /* TX: tell when this one has been sent */
-#define NS_FORWARD 0x0004     /* RX: pass on to the other side, with NR_FORWARD */
-#define NS_NO_LEARN 0x0008    /* VALE TX: do not learn the source address */
-#define NS_INDIRECT 0x0010    /* VALE TX: the data are at ptr */
-#define NS_MOREFRAG 0x0020    /* the frame goes on in the next slot */
-#define NS_TXMON 0x0040       /* monitors: seen on a TX ring */
-
-/* VALE: destination port (TX), number of slots of the frame (RX). */
-#define NS_PORT_SHIFT 8
+/* netmap_slot.flags: the bits above NS_PORT_SHIFT. */
 #define NS_PORT_MASK (0xff << NS_PORT_SHIFT)
 #define NS_RFRAGS(_slot) (((_slot)->flags >> NS_PORT_SHIFT) & 0xff)
-
-/* Slots of a frame at most. */
-#define NETMAP_MAX_FRAGS 64
 
 struct netmap_ring {
 	/* Written once, by the kernel. */
@@ -86,10 +69,6 @@ struct netmap_ring {
 
 	struct netmap_slot slot[]; /* num_slots of them */
 };
-
-/* netmap_ring.flags (NC A.7). */
-#define NR_TIMESTAMP 0x0002 /* fill in ts at each sync */
-#define NR_FORWARD 0x0004   /* obey NS_FORWARD in this ring */
 
 /* Does the program own no slot? */
 static inline int nm_ring_empty(struct netmap_ring *ring) { return ring->head == ring->tail; }
@@ -116,18 +95,12 @@ struct netmap_if {
 	const ssize_t ring_ofs[];
 };
 
-/* netmap_if.ni_flags: the region is not the shared one. */
-#define NI_PRIV_MEM 0x1
-
 /*
  * Control (NC B)
  *
  * ioctl(fd, NIOCCTRL, &header), where the header points to the body of the
  * request and to a list of options. Requests are known by nr_reqtype.
  */
-
-#define NETMAP_REQ_IFNAMSIZ 64 /* terminator included */
-#define NETMAP_REQ_MAXSIZE 4096
 
 struct nmreq_header {
 	uint16_t nr_version; /* NETMAP_API */
@@ -138,39 +111,12 @@ struct nmreq_header {
 	uint64_t nr_body;    /* address of the body, or 0 where there is none */
 };
 
-enum {
-	NETMAP_REQ_REGISTER = 1,              /* struct nmreq_register */
-	NETMAP_REQ_PORT_INFO_GET = 2,         /* struct nmreq_port_info_get */
-	NETMAP_REQ_VALE_ATTACH = 3,           /* struct nmreq_vale_attach */
-	NETMAP_REQ_VALE_DETACH = 4,           /* struct nmreq_vale_detach */
-	NETMAP_REQ_VALE_LIST = 5,             /* struct nmreq_vale_list */
-	NETMAP_REQ_PORT_HDR_SET = 6,          /* struct nmreq_port_hdr */
-	NETMAP_REQ_PORT_HDR_GET = 7,          /* struct nmreq_port_hdr */
-	NETMAP_REQ_VALE_NEWIF = 8,            /* struct nmreq_vale_newif */
-	NETMAP_REQ_VALE_DELIF = 9,            /* no body */
-	NETMAP_REQ_VALE_POLLING_ENABLE = 10,  /* struct nmreq_vale_polling */
-	NETMAP_REQ_VALE_POLLING_DISABLE = 11, /* struct nmreq_vale_polling */
-	NETMAP_REQ_POOLS_INFO_GET = 12,       /* struct nmreq_pools_info */
-	NETMAP_REQ_SYNC_KLOOP_START = 13,     /* struct nmreq_sync_kloop_start */
-	NETMAP_REQ_SYNC_KLOOP_STOP = 14,      /* no body */
-	NETMAP_REQ_CSB_ENABLE = 15,           /* no body */
-};
-
 /* Options (NC B.8). An option is one of these with its own fields behind it. */
 struct nmreq_option {
 	uint64_t nro_next;    /* address of the next one, or 0 */
 	uint32_t nro_reqtype; /* NETMAP_REQ_OPT_* */
 	uint32_t nro_status;  /* out: 0 or an errno */
 	uint64_t nro_size;    /* of the whole option, where that varies */
-};
-
-enum {
-	NETMAP_REQ_OPT_EXTMEM = 1,              /* struct nmreq_opt_extmem */
-	NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS = 2, /* struct nmreq_opt_sync_kloop_eventfds */
-	NETMAP_REQ_OPT_CSB = 3,                 /* struct nmreq_opt_csb */
-	NETMAP_REQ_OPT_SYNC_KLOOP_MODE = 4,     /* struct nmreq_opt_sync_kloop_mode */
-	NETMAP_REQ_OPT_OFFSETS = 5,             /* struct nmreq_opt_offsets */
-	NETMAP_REQ_OPT_MAX,                     /* the first that is unknown */
 };
 
 /* Binds the descriptor to a port: wishes in, truth out (NC B.5). */
@@ -189,30 +135,6 @@ struct nmreq_register {
 	uint32_t nr_extra_bufs;
 	uint64_t nr_flags; /* the flags below */
 };
-
-/* nmreq_register.nr_mode. */
-enum {
-	NR_REG_DEFAULT = 0, /* old interface only */
-	NR_REG_ALL_NIC = 1,
-	NR_REG_SW = 2,
-	NR_REG_NIC_SW = 3,
-	NR_REG_ONE_NIC = 4,
-	NR_REG_PIPE_MASTER = 5, /* old interface only */
-	NR_REG_PIPE_SLAVE = 6,  /* old interface only */
-	NR_REG_NULL = 7,
-	NR_REG_ONE_SW = 8,
-};
-
-/* nmreq_register.nr_flags. */
-#define NR_MONITOR_TX 0x100
-#define NR_MONITOR_RX 0x200
-#define NR_ZCOPY_MON 0x400
-#define NR_EXCLUSIVE 0x800
-#define NR_RX_RINGS_ONLY 0x2000
-#define NR_TX_RINGS_ONLY 0x4000
-#define NR_ACCEPT_VNET_HDR 0x8000
-#define NR_DO_RX_POLL 0x10000
-#define NR_NO_TX_POLL 0x20000
 
 struct nmreq_port_info_get {
 	uint64_t nr_memsize;
@@ -266,9 +188,6 @@ struct nmreq_vale_polling {
 	uint32_t pad1;
 };
 
-#define NETMAP_POLLING_MODE_SINGLE_CPU 1
-#define NETMAP_POLLING_MODE_MULTI_CPU 2
-
 /* The three pools of a region (NC A.10, B.6). */
 struct nmreq_pools_info {
 	uint64_t nr_memsize;
@@ -316,9 +235,6 @@ struct nmreq_opt_sync_kloop_mode {
 	struct nmreq_option nro_opt;
 	uint32_t mode;
 };
-
-#define NM_OPT_SYNC_KLOOP_DIRECT_TX 0x1
-#define NM_OPT_SYNC_KLOOP_DIRECT_RX 0x2
 
 struct nmreq_opt_offsets {
 	struct nmreq_option nro_opt;

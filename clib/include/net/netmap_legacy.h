@@ -6,6 +6,7 @@
 #define NETMAPD_NET_NETMAP_LEGACY_H
 
 #include <net/if.h>
+#include <net/netmap_values.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 
@@ -28,29 +29,7 @@ struct nmreq {
 	uint32_t spare2[1];
 };
 
-/* nmreq.nr_ringid. */
-#define NETMAP_RING_MASK 0x0fff
-#define NETMAP_NO_TX_POLL 0x1000
-#define NETMAP_SW_RING 0x2000
-#define NETMAP_HW_RING 0x4000
-#define NETMAP_DO_RX_POLL 0x8000
-
-/* nmreq.nr_flags: the mode, 0 to take it from nr_ringid. */
-#define NR_REG_MASK 0xf
-
 /* nmreq.nr_cmd. */
-#define NETMAP_BDG_ATTACH 1
-#define NETMAP_BDG_DETACH 2
-#define NETMAP_BDG_REGOPS 3
-#define NETMAP_BDG_LIST 4
-#define NETMAP_BDG_VNET_HDR 5
-#define NETMAP_BDG_NEWIF 6
-#define NETMAP_BDG_DELIF 7
-#define NETMAP_PT_HOST_CREATE 8
-#define NETMAP_PT_HOST_DELETE 9
-#define NETMAP_BDG_POLLING_ON 10
-#define NETMAP_BDG_POLLING_OFF 11
-#define NETMAP_VNET_HDR_GET 12
 
 /* nmreq.nr_arg1 of NETMAP_BDG_ATTACH: the host rings too. */
 #define NETMAP_BDG_HOST 1
