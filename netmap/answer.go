@@ -47,7 +47,8 @@ func parseAnswer(msg []byte, typ uint16, fds, wantFDs int) (body []byte, err err
 	if h.Errno != 0 {
 		wantFDs = 0
 	}
-	if fds != wantFDs && (wantFDs != wire.BindFDs || fds != wire.PipeFDs) {
+	refused := fds == 0 && typ == wire.TypeControl // the Control says so: see carryOut
+	if fds != wantFDs && (wantFDs != wire.BindFDs || fds != wire.PipeFDs) && !refused {
 		return nil, fmt.Errorf("%w: answer comes with %d descriptors, want %d", wire.ErrMalformed, fds, wantFDs)
 	}
 	if h.Errno != 0 {

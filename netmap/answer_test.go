@@ -110,7 +110,7 @@ func ask(t *testing.T, answer func(reply int)) (*answer, error) {
 	defer func() { <-done; _ = unix.Close(pair[1]) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	return request(ctx, conn, wire.Append(nil, wire.TypeSession, 0, nil, nil), 1)
+	return request(ctx, conn, wire.Append(nil, wire.TypeSession, 0, nil, nil), -1, 1)
 }
 
 func openFDs(t *testing.T) int {
@@ -210,7 +210,7 @@ func TestOpenBadName(t *testing.T) {
 		"eth0":                 unix.EINVAL,
 		"vale0:":               unix.EINVAL,
 		"netmap:eth0@offset=2": unix.EOPNOTSUPP,
-		"netmap:eth0@extmem=f": unix.EOPNOTSUPP,
+		"netmap:eth0@extmem=f": unix.ENOENT,
 	} {
 		_, err := Open(t.Context(), spec, WithRuntimeDir(t.TempDir()))
 		if !errors.Is(err, errno) {

@@ -30,7 +30,7 @@ func (c *Control) Request(ctx context.Context, typ uint16, port string, body any
 	if body != nil {
 		image = abi.Encode(nil, body)
 	}
-	name, rest, _, err := c.d.controlNamed(ctx, typ, port, image, 0)
+	name, rest, _, err := c.d.carryOut(ctx, controlRequest{req: typ, port: port, body: image, memory: -1})
 	if err == nil && body != nil {
 		err = abi.Decode(rest, body)
 	}

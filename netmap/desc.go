@@ -22,6 +22,8 @@ type Desc struct {
 	name     string
 	bind     wire.Bind
 	reg      abi.Register
+	pools    abi.PoolsInfo // of the memory that came with it
+	offsets  abi.Offsets
 	session  *session
 	conn     *net.UnixConn
 	region   *Region
@@ -59,6 +61,14 @@ func (d *Desc) Region() *Region { return d.region }
 // Register is the REGISTER body as the daemon answered it (NC B.5): the true
 // numbers of rings and slots, bound or not, and of extra buffers.
 func (d *Desc) Register() abi.Register { return d.reg }
+
+// Pools says what became of the memory that the port was opened with (WithExtmem,
+// @extmem); all 0 without.
+func (d *Desc) Pools() abi.PoolsInfo { return d.pools }
+
+// Offsets are those that the port was opened with (WithOffsets, @offset); Max may be
+// more than was asked for. All 0 without.
+func (d *Desc) Offsets() abi.Offsets { return d.offsets }
 
 // ExtraBufs lists the descriptor's extra buffers by walking the list that
 // starts in its netmap_if (NC A.9). The program may move them into slots; at close

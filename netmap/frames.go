@@ -8,19 +8,17 @@ import (
 )
 
 // Send copies a frame into the ring, over several slots with NS_MOREFRAG if it
-// is longer than a buffer, and hands it over at the next sync. False means that
-// there is no room now: Poll for PollOut, or that the frame never fits, being
+// is longer than a buffer behind its offset, and hands it over at the next sync. False
+// means that there is no room now: Poll for PollOut, or that the frame never fits, being
 // longer than abi.MaxFragments buffers.
 func (r *TxRing) Send(frame []byte) bool {
-	size := int(r.BufSize())
-	slots := max(1, (len(frame)+size-1)/size)
-	if slots > abi.MaxFragments || uint32(slots) > r.Space() {
+	if !r.fits(len(frame)) {
 		return false
 	}
 	i := r.Head()
 	for {
 		s := r.Slot(i)
-		n := copy(r.Buf(s), frame)
+		n := copy(r.room(i), frame)
 		frame = frame[n:]
 		s.Len, s.Flags = uint16(n), s.Flags&abi.NSBufChanged
 		i = r.Next(i)
@@ -31,6 +29,21 @@ func (r *TxRing) Send(frame []byte) bool {
 	}
 	r.Advance(i)
 	return true
+}
+
+// fits says whether there are slots for n bytes.
+func (r *TxRing) fits(n int) bool {
+	space := min(r.Space(), abi.MaxFragments)
+	if r.offsets == 0 {
+		size := int(r.BufSize())
+		return max(1, (n+size-1)/size) <= int(space)
+	}
+	slots := uint32(0)
+	for i := r.Head(); slots < space && (slots == 0 || n > 0); i = r.Next(i) {
+		n -= len(r.room(i))
+		slots++
+	}
+	return slots > 0 && n <= 0
 }
 
 // Recv copies the next frame out of the ring, from all its slots, and gives

@@ -136,3 +136,59 @@ func TestExtraBufs(t *testing.T) {
 		t.Error("buffer 1 was accepted")
 	}
 }
+
+// With offsets packets lie where their slots say, and the slots are no more to be
+// trusted than their lengths.
+func TestOffsets(t *testing.T) {
+	b := newBench(t, 1, 1, 8)
+	tx, rx := b.TxRings()[0], b.RxRings()[0]
+	tx.SetOffset(0, 10)
+	if tx.Offset(0) != 0 || tx.ring.LoadPtr(0) != 0 {
+		t.Error("a ring without offsets has some")
+	}
+	tx.offsets, rx.offsets = 0xffff, 0xffff
+	for i := range uint32(8) {
+		tx.ring.StorePtr(i, 0xabcd_0000_0000)
+		tx.SetOffset(i, 100)
+	}
+	if got := tx.ring.LoadPtr(3); got != 0xabcd_0000_0064 || tx.Offset(3) != 100 {
+		t.Errorf("ptr is %#x", got)
+	}
+	// 256 bytes a buffer: 156 behind the offset. The third slot's is out of its buffer.
+	frame := bytes.Repeat([]byte("netmap"), 50)
+	tx.SetOffset(1, 112)
+	if !tx.Send(frame) {
+		t.Fatal("a frame in two slots has no room")
+	}
+	if got := append(bytes.Clone(tx.Frame(0)), tx.Frame(1)...); len(tx.Frame(0)) != 156 || len(tx.Frame(1)) != 144 || !bytes.Equal(got, frame) {
+		t.Errorf("slots have %d and %d bytes, want 156 and 144 of the frame", len(tx.Frame(0)), len(tx.Frame(1)))
+	}
+	if got := tx.Buf(tx.Slot(1))[112:]; !bytes.Equal(got, frame[156:]) {
+		t.Error("the second part does not begin at its offset")
+	}
+	tx.SetOffset(2, 1000)
+	if f := tx.Frame(2); len(f) != 0 {
+		t.Errorf("a slot beyond its buffer has %d bytes", len(f))
+	}
+	for i := range uint32(8) {
+		tx.SetOffset(i, 256)
+	}
+	if tx.Send(frame) || !tx.Send(nil) {
+		t.Error("slots without room take a frame, or none does not fit")
+	}
+
+	for i := range uint32(8) {
+		rx.SetOffset(i, uint64(20*i))
+	}
+	b.deliver(0, 3, 200)
+	must(t, b.RxSync())
+	for i := range uint32(3) {
+		copy(rx.Buf(rx.Slot(i))[20*i:], "begin")
+	}
+	buf := make([]byte, 256)
+	for i := range 3 {
+		if n, ok := rx.Recv(buf); !ok || n != 200 || string(buf[:5]) != "begin" {
+			t.Errorf("frame %d: %d bytes, %v, %q", i, n, ok, buf[:5])
+		}
+	}
+}

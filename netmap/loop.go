@@ -69,9 +69,7 @@ func (d *Desc) StopSyncLoop(ctx context.Context) error {
 		return nil
 	}
 	// The daemon wakes it, in whatever process it runs.
-	if _, a, err := d.control(ctx, abi.ReqSyncKloopStop, "", nil, 0); err == nil {
-		a.closeFDs()
-	}
+	_, _ = d.control(ctx, abi.ReqSyncKloopStop, "", nil)
 	for b.LoopRuns() {
 		select {
 		case <-ctx.Done():

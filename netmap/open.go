@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -32,16 +33,18 @@ func Open(ctx context.Context, spec string, opts ...Option) (*Desc, error) {
 }
 
 func open(ctx context.Context, spec string, o *options) (*Desc, error) {
-	s, err := name.Parse(spec)
+	s, err := o.parser.Parse(spec)
 	if err != nil {
 		if e, ok := errors.AsType[*name.Error](err); ok {
 			return nil, &Error{Errno: e.Errno(true), Text: e.Error(), Err: e}
 		}
 		return nil, err
 	}
-	if s.Extmem != nil || s.Offset != nil {
-		return nil, &Error{Errno: unix.EOPNOTSUPP, Text: "the options extmem and offset are not supported yet; leave them out"}
+	b, err := newBinding(o, s)
+	if err != nil {
+		return nil, err
 	}
+	defer b.ext.done()
 	d, err := newDesc(ctx, spec, o.runtimeDir, nil)
 	if err != nil {
 		return nil, err
@@ -52,12 +55,7 @@ func open(ctx context.Context, spec string, o *options) (*Desc, error) {
 			return nil, errors.Join(err, d.release())
 		}
 	}
-	body, fds, err := d.control(ctx, abi.ReqRegister, s.Name, abi.Encode(nil, reg), wire.BindFDs)
-	if err != nil {
-		_ = d.release()
-		return nil, err
-	}
-	return d.bindTo(body, fds)
+	return d.bindNamed(ctx, s.Name, reg, b)
 }
 
 // Redeem binds the port that a ticket of the gRPC API stands for (AttachPort).
@@ -90,7 +88,7 @@ func bindBy(ctx context.Context, op, runtimeDir string, conn *net.UnixConn, mess
 	if err != nil {
 		return nil, failed(op, "", err)
 	}
-	a, err := request(ctx, d.conn, message(d.session.token), wire.BindFDs)
+	a, err := request(ctx, d.conn, message(d.session.token), -1, wire.BindFDs)
 	if err != nil {
 		_ = d.release()
 		return nil, failed(op, "", err)
@@ -119,24 +117,43 @@ func newDesc(ctx context.Context, name, runtimeDir string, conn *net.UnixConn) (
 	return &Desc{name: name, session: s, conn: conn}, nil
 }
 
-// control makes a netmap control request (NC B.4) and returns what follows the
-// Control in the answer.
-func (d *Desc) control(ctx context.Context, req uint16, port string, body []byte, wantFDs int) ([]byte, *answer, error) {
-	_, rest, a, err := d.controlNamed(ctx, req, port, body, wantFDs)
-	return rest, a, err
+// A controlRequest is a netmap control request (NC B.4).
+type controlRequest struct {
+	req     uint16
+	port    string
+	body    []byte
+	opts    []byte // as package wire has them
+	memory  int    // a memfd that goes with it, or -1
+	wantFDs int    // in the answer
 }
 
-// controlNamed is control that also returns the name that comes back.
-func (d *Desc) controlNamed(ctx context.Context, req uint16, port string, body []byte, wantFDs int) (string, []byte, *answer, error) {
-	c := wire.Control{Token: d.session.token, ReqType: req, Version: abi.APIVersion}
-	if copy(c.Name[:len(c.Name)-1], port) != len(port) {
-		return "", nil, nil, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("port name %q has more than %d bytes", port, len(c.Name)-1)}
+// control makes a control request without options and returns what follows the
+// Control in the answer.
+func (d *Desc) control(ctx context.Context, req uint16, port string, body []byte) ([]byte, error) {
+	_, rest, _, err := d.carryOut(ctx, controlRequest{req: req, port: port, body: body, memory: -1})
+	return rest, err
+}
+
+// carryOut makes a control request and returns the name that comes back, and what
+// follows the Control.
+func (d *Desc) carryOut(ctx context.Context, q controlRequest) (string, []byte, *answer, error) {
+	c := wire.Control{Token: d.session.token, ReqType: q.req, Version: abi.APIVersion, OptionBytes: uint16(len(q.opts))}
+	if copy(c.Name[:len(c.Name)-1], q.port) != len(q.port) {
+		return "", nil, nil, &Error{Errno: unix.EINVAL, Text: fmt.Sprintf("port name %q has more than %d bytes", q.port, len(c.Name)-1)}
 	}
-	a, err := request(ctx, d.conn, wire.Append(nil, wire.TypeControl, 0, c, body), wantFDs)
+	msg := wire.Append(nil, wire.TypeControl, 0, c, slices.Concat(q.body, q.opts))
+	a, err := request(ctx, d.conn, msg, q.memory, q.wantFDs)
 	if err != nil {
 		return "", nil, nil, err
 	}
 	rest, err := wire.Take(a.body, &c)
+	switch behind := len(q.body) + len(q.opts); {
+	case err != nil:
+	case c.Errno != 0 && len(rest) >= behind: // with the options' statuses, whose text says it all
+		err = &Error{Errno: unix.Errno(c.Errno), Text: abi.CString(rest[behind:])}
+	case c.Errno != 0, len(a.fds) == 0 && q.wantFDs > 0:
+		err = fmt.Errorf("%w: %d bytes and %d descriptors answer a request of type %d", wire.ErrMalformed, len(rest), len(a.fds), q.req)
+	}
 	if err != nil {
 		a.closeFDs()
 		return "", nil, nil, err
@@ -147,7 +164,7 @@ func (d *Desc) controlNamed(ctx context.Context, req uint16, port string, body [
 // memIDOf asks for the memory id of a port whose region is to be shared, which
 // must agree with the id the program asked for, if it did (NC C.3).
 func (d *Desc) memIDOf(ctx context.Context, port string, asked uint16) (uint16, error) {
-	body, _, err := d.control(ctx, abi.ReqPortInfoGet, port, abi.Encode(nil, abi.PortInfo{}), 0)
+	body, err := d.control(ctx, abi.ReqPortInfoGet, port, abi.Encode(nil, abi.PortInfo{}))
 	if err != nil {
 		return 0, err
 	}
@@ -259,6 +276,7 @@ func (d *Desc) viewRing(r *Ring, dir, id, index int, slots uint32) (err error) {
 		return err
 	}
 	r.bufs, r.n, r.dir, r.id, r.session = d.region.bufs, slots, dir, uint16(id), d.session.id
+	r.offsets = r.ring.OffsetMask
 	r.indirect = dir == abi.DirTx && d.bind.Features&wire.FeatureIndirect != 0
 	if d.pipe {
 		return r.viewPeer(d)

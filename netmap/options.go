@@ -11,6 +11,9 @@ type options struct {
 	extraBufs  uint32
 	flags      uint64
 	conf       name.Conf // what is not 0 overrides the name's @conf
+	extmem     *extmem
+	offsets    *abi.Offsets
+	parser     name.Parser
 }
 
 // An Option shapes what Open asks for. What the name itself says, it says too.
@@ -41,6 +44,32 @@ func WithFlags(flags uint64) Option { return func(o *options) { o.flags |= flags
 
 // WithNoTxPoll keeps Poll without PollOut from transmitting (NC D.6).
 func WithNoTxPoll() Option { return WithFlags(abi.FlagNoTxPoll) }
+
+// WithExtmem has the port live in mem, which the program brings (NC B.9.1): what of
+// it is whole pages becomes the region, with what is in it, and is mapped where it was. mem
+// is a mapping of the program's own (unix.Mmap), never Go's heap, and stays as long as the
+// port is open. Counts and sizes of 0 in pools mean netmap's defaults of private regions;
+// Desc.Pools says what there is. Other ports opened with the same mem share the region.
+//
+// Open gives EINVAL for memory that does not begin at a page, EBUSY for a part of another
+// region, and ENOMEM for pools that do not fit.
+func WithExtmem(mem []byte, pools abi.PoolsInfo) Option {
+	return func(o *options) { o.extmem = &extmem{mem: mem, pools: pools, fd: -1} }
+}
+
+// WithOffsets lets packets begin anywhere in their buffers (NC A.8, B.9.5): see
+// Ring.Offset. Frame, Send, Recv and Frames honour offsets; who uses Buf adds them.
+// Desc.Offsets says what was had. Open gives EINVAL for offsets that do not fit buffers
+// or bits, EOPNOTSUPP for ports without, EBUSY for rings that are open with smaller ones.
+func WithOffsets(offsets abi.Offsets) Option {
+	return func(o *options) { o.offsets = &offsets }
+}
+
+// WithOffsetOption accepts @offset in the name, for programs that look for packets
+// where Ring.Offset says, or only use Frame, Send, Recv and Frames (NC C.3).
+func WithOffsetOption() Option {
+	return func(o *options) { _ = o.parser.Enable("offset") } // it is an option
+}
 
 func gather(opts []Option) options {
 	var o options

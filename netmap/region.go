@@ -19,7 +19,11 @@ type Region struct {
 	raw  []byte
 	mem  abi.Mem
 	bufs abi.Bufs
-	refs int // under regions.mu
+
+	// All under regions.mu.
+	refs   int
+	placed span // where it lies also, being memory of the program's: see extmem
+	ext    int  // the memfd of that, if placed is not empty
 }
 
 // ID is the memory id, netmap's nr_mem_id: unique among the daemon's regions
@@ -82,6 +86,9 @@ func (r *Region) release() error {
 		return nil
 	}
 	delete(regions.m, r.ino)
+	if r.placed != (span{}) {
+		_ = unix.Close(r.ext)
+	}
 	return unix.Munmap(r.raw)
 }
 

@@ -16,6 +16,8 @@ type Ring struct {
 	dir  int
 	id   uint16
 	host bool
+	// The part of a slot's Ptr that says where the packet begins; 0: all begin at 0.
+	offsets uint64
 	// Slots of a TX ring may point to data elsewhere (NC D.7).
 	indirect bool
 	held     [][]byte // by slot: what SetIndirect was given
@@ -105,18 +107,46 @@ func (r *Ring) Slot(i uint32) *abi.Slot { return r.ring.At(i) }
 // the first half of a slot in one load or store.
 func (r *Ring) Slots() abi.Slots { return r.ring.Slots }
 
-// Buf is the whole buffer of a slot, nil when the slot names none.
+// Buf is the whole buffer of a slot, nil when the slot names none. The packet
+// begins at Offset.
 func (r *Ring) Buf(s *abi.Slot) []byte { return r.bufs.Get(atomic.LoadUint32(&s.BufIdx)) }
 
-// Frame is the part of a slot's buffer that the slot's Len says, nil when the
-// slot names no buffer.
+// Frame is the part of a slot's buffer that the slot's offset and Len say, nil when
+// the slot names no buffer.
 func (r *Ring) Frame(i uint32) []byte {
 	if i >= r.n {
 		return nil
 	}
 	w := r.ring.Load(i)
 	b := r.bufs.Get(w.Idx())
+	if r.offsets != 0 {
+		b = b[min(r.Offset(i), uint64(len(b))):]
+	}
 	return b[:min(int(w.Len()), len(b))]
+}
+
+// Offset is where the packet of slot i begins in its buffer, 0 unless the port was
+// opened with offsets (NC A.8). The slot may lie: it can be beyond the buffer.
+func (r *Ring) Offset(i uint32) uint64 {
+	if i >= r.n || r.offsets == 0 {
+		return 0
+	}
+	return r.ring.LoadPtr(i) & r.offsets
+}
+
+// SetOffset has the packet of slot i begin at off, and leaves the rest of the
+// slot's Ptr alone. On a ring without offsets it does nothing.
+func (r *Ring) SetOffset(i uint32, off uint64) {
+	if i >= r.n || r.offsets == 0 {
+		return
+	}
+	r.ring.StorePtr(i, r.ring.LoadPtr(i)&^r.offsets|off&r.offsets)
+}
+
+// room is the part of a slot's buffer from its offset on.
+func (r *Ring) room(i uint32) []byte {
+	b := r.bufs.Get(r.ring.Load(i).Idx())
+	return b[min(r.Offset(i), uint64(len(b))):]
 }
 
 // Timestamp is when the last RX sync ended, in seconds and microseconds of the

@@ -70,7 +70,7 @@ func newSession(ctx context.Context, path string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := request(ctx, conn, wire.Append(nil, wire.TypeSession, 0, nil, nil), 1)
+	a, err := request(ctx, conn, wire.Append(nil, wire.TypeSession, 0, nil, nil), -1, 1)
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start a session with netmapd at %s: %w", path, err)
@@ -172,9 +172,9 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, answerTime)
 }
 
-// request sends a message, with the way back as its descriptor, and reads the
-// answer, which must bring exactly wantFDs descriptors.
-func request(ctx context.Context, conn *net.UnixConn, msg []byte, wantFDs int) (*answer, error) {
+// request sends a message, with the way back as its descriptor and perhaps memory
+// (a descriptor, or -1), and reads the answer, which must bring exactly wantFDs descriptors.
+func request(ctx context.Context, conn *net.UnixConn, msg []byte, memory, wantFDs int) (*answer, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -190,7 +190,11 @@ func request(ctx context.Context, conn *net.UnixConn, msg []byte, wantFDs int) (
 	stop := context.AfterFunc(ctx, func() { _ = reply.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	_, _, err = conn.WriteMsgUnix(msg, unix.UnixRights(fds[1]), nil)
+	rights := []int{fds[1]}
+	if memory >= 0 {
+		rights = append(rights, memory)
+	}
+	_, _, err = conn.WriteMsgUnix(msg, unix.UnixRights(rights...), nil)
 	// Ours must go, so that the end of the daemon ends the wait for its answer.
 	_ = unix.Close(fds[1])
 	if err != nil {

@@ -16,7 +16,7 @@ func WithVnetHeader() Option { return WithFlags(abi.FlagAcceptVnetHdr) }
 // for (checksum, segmentation) where the destination has none. ENXIO says that
 // ports of this kind have no headers.
 func (d *Desc) SetVnetHeader(ctx context.Context, length int) error {
-	_, _, err := d.control(ctx, abi.ReqPortHdrSet, d.PortName(), abi.Encode(nil, abi.PortHdr{HdrLen: uint32(length)}), 0)
+	_, err := d.control(ctx, abi.ReqPortHdrSet, d.PortName(), abi.Encode(nil, abi.PortHdr{HdrLen: uint32(length)}))
 	if err != nil {
 		return failed("set the header length of", d.name, err)
 	}
@@ -27,7 +27,7 @@ func (d *Desc) SetVnetHeader(ctx context.Context, length int) error {
 // begin with, 0 for none.
 func (d *Desc) VnetHeader(ctx context.Context) (length int, err error) {
 	var h abi.PortHdr
-	body, _, err := d.control(ctx, abi.ReqPortHdrGet, d.PortName(), abi.Encode(nil, h), 0)
+	body, err := d.control(ctx, abi.ReqPortHdrGet, d.PortName(), abi.Encode(nil, h))
 	if err == nil {
 		err = abi.Decode(body, &h)
 	}

@@ -75,6 +75,50 @@ func errnoOf(err error) unix.Errno {
 	return errno
 }
 
+// openExtmem is a registration with memory of the program's.
+func (g *goProgram) openExtmem(fd int, q *request, o *option) unix.Errno {
+	g.e.Helper()
+	var x abi.Extmem
+	g.e.must(abi.Decode(o.body, &x))
+	mem := g.memory(x.UsrPtr, x.Pools.MemSize)
+	if mem == nil {
+		g.e.Fatalf("no mapping of the program has %d bytes at %#x", x.Pools.MemSize, x.UsrPtr)
+	}
+	r := decode[abi.Register](g.e, q)
+	spec := abi.CString(q.name[:])
+	if r.MemID != 0 || r.Mode != abi.ModeAllNIC {
+		g.e.Fatalf("a registration of %+v is not one of these tests", r)
+	}
+	desc, err := netmap.Open(g.e.limited(), spec, netmap.WithRuntimeDir(g.dir), netmap.WithFlags(r.Flags),
+		netmap.WithSlots(r.TxSlots, r.RxSlots), netmap.WithRings(r.TxRings, r.RxRings), netmap.WithExtmem(mem, x.Pools))
+	o.status = uint32(errnoOf(err))
+	if err != nil {
+		g.e.Log(err)
+		return errnoOf(err)
+	}
+	f, err := desc.File()
+	g.e.must(err)
+	defer f.Close()
+	conn, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	g.e.must(err)
+	d := g.fds[fd]
+	_ = unix.Close(d.conn)
+	d.conn, d.desc = conn, desc
+	q.body = abi.Encode(nil, desc.Register())
+	o.body = abi.Encode(nil, abi.Extmem{UsrPtr: x.UsrPtr, Pools: desc.Pools()})
+	return 0
+}
+
+// memory is the part of the program's mappings at an address.
+func (g *goProgram) memory(at, size uint64) []byte {
+	for base, m := range g.maps {
+		if off := at - g.address(base); off < uint64(len(m)) && size <= uint64(len(m))-off {
+			return m[off : off+size : off+size]
+		}
+	}
+	return nil
+}
+
 // enableCSB is the CSB option of a request.
 func (g *goProgram) enableCSB(fd int, q *request) unix.Errno {
 	g.e.Helper()

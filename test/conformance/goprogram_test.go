@@ -160,6 +160,9 @@ func (g *goProgram) control(fd int, q *request) unix.Errno {
 	if errno, ours := g.loopRequest(fd, q); ours {
 		return errno
 	}
+	if o := q.option(abi.OptExtmem); o != nil && q.typ == abi.ReqRegister && len(q.options) == 1 {
+		return g.openExtmem(fd, q, o)
+	}
 	errno := g.carryOut(fd, q)
 	if errno == 0 && q.typ == abi.ReqRegister {
 		errno = g.enableCSB(fd, q)

@@ -136,6 +136,19 @@ func opt13(e *env) {
 	e.expect(0, p, fd, registration(name).with(offsetsOption(abi.Offsets{Max: 255, Initial: 255, Bits: 8})))
 }
 
+func opt14(e *env) {
+	p, name := e.program(), e.vale()+":a"
+	e.openPort(p, name)
+	zero := flags(abi.FlagMonitorRx | abi.FlagMonitorTx | abi.FlagZcopyMon)
+	fd := p.open()
+	q := registration(name, zero).with(offsetsOption(abi.Offsets{Max: 64, Bits: 16}))
+	e.expect(unix.EOPNOTSUPP, p, fd, q)
+	e.statuses(q, unix.EOPNOTSUPP)
+	e.expect(0, p, fd, registration(name, zero))
+	// A copy monitor has offsets of its own.
+	e.expect(0, p, p.open(), registration(name, flags(abi.FlagMonitorRx)).with(offsetsOption(abi.Offsets{Max: 64, Bits: 16})))
+}
+
 func opt15(e *env) {
 	p, name := e.program(), e.vale()+":a"
 	openOffsets(e, p, name, abi.Offsets{Max: 128, Initial: 64, Bits: 8})
