@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/name"
 	"github.com/netmapd/netmapd/ring"
 	"github.com/netmapd/netmapd/shm"
 )
@@ -43,11 +44,13 @@ func (g *Registry) createMonitor(ctx context.Context, who Caller, full string, r
 	}
 	plainReq := *req
 	plainReq.Flags &^= abi.FlagMonitorTx | abi.FlagMonitorRx | abi.FlagZcopyMon
-	parent, err := g.find(ctx, who, full, &plainReq)
-	if err != nil {
+	parent, err := g.findMonitored(ctx, who, full, &plainReq)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(parent.descs) == 0 {
+	case parent.bypassed() && zcopy:
+		return nil, refuse(op, full, unix.EOPNOTSUPP, "switch %s has the port, whose frames lie in no buffers of a region; a copy monitor sees them", parent.sw.name)
+	case len(parent.descs) == 0 && !parent.bypassed():
 		g.vanish(ctx, parent)
 		return nil, refuse(op, full, unix.EINVAL, "nobody has the port open, so there is nothing to see")
 	}
@@ -75,6 +78,17 @@ func (g *Registry) createMonitor(ctx context.Context, who Caller, full string, r
 	parent.monitors = append(parent.monitors, m)
 	g.ports[p.key()] = p
 	return p, nil
+}
+
+// findMonitored finds the port of a name, as REGISTER does, and those that a
+// switch has for itself.
+func (g *Registry) findMonitored(ctx context.Context, who Caller, full string, req *abi.Register) (*port, error) {
+	if core, err := name.ParseCore(full); err == nil && core.Kind == name.SwitchPort {
+		if p := g.attached(core.Switch, core.Port); p != nil {
+			return p, nil
+		}
+	}
+	return g.find(ctx, who, full, req)
 }
 
 // newMonitorPort makes the rings: one TX ring, which is good for nothing, and an
@@ -125,7 +139,11 @@ func (m *monitor) start(ctx context.Context, k *kring) error {
 		}
 	}
 	m.rewatch(m.parent, k.ID())
-	if err := m.look(ctx); err != nil {
+	err := m.look(ctx)
+	if err == nil {
+		err = m.g.refit(ctx, m.parent)
+	}
+	if err != nil {
 		_ = m.stop(ctx, k, true)
 		return err
 	}
@@ -142,7 +160,10 @@ func (m *monitor) stop(ctx context.Context, k *kring, last bool) error {
 		return nil
 	}
 	m.unhook(k)
-	return m.look(ctx)
+	if err := m.look(ctx); err != nil {
+		return err
+	}
+	return m.g.refit(ctx, m.parent)
 }
 
 // unhook takes a ring of the monitor off the parent's rings of its number.

@@ -38,6 +38,7 @@ type port struct {
 	pipes   map[string]*pipe // that hang on it, by id
 
 	monitors []*monitor
+	sinks    []vale.Sink // of an attached port, lenses left out
 
 	past  vale.Counters // from switches it was on before
 	books vale.Counters // of frames that no switch counts; the lcore's
@@ -254,7 +255,7 @@ func (p *port) retire() {
 		c := p.vp.Counters()
 		p.past.Add(&c)
 	}
-	p.sw, p.vp = nil, nil
+	p.sw, p.vp, p.sinks = nil, nil, nil
 }
 
 // unpoll takes one TX ring off a poller, which knows ports only as a whole. It

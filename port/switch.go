@@ -106,7 +106,7 @@ func (p *port) pollSources(ctx context.Context, l *lcore.Lcore, pl *vale.Poller)
 		pl.Remove(p.vp) // it may be there: pollers that are made new ask for it too
 		for i, src := range sources {
 			if p.queueLcore(i) == l {
-				pl.Add(p.vp, i, src)
+				pl.Add(p.vp, i, p.through(i, src))
 			}
 		}
 	})
@@ -289,6 +289,7 @@ func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attach
 		at.unplug()
 		return err
 	}
+	p.sinks = sinks
 	if err := p.pollSources(ctx, p.lc, pl); err != nil {
 		if derr := g.detach(ctx, p); derr != nil {
 			g.log.Error("undo an attachment", "err", derr)
@@ -349,6 +350,9 @@ func (g *Registry) detach(ctx context.Context, p *port) error {
 	}
 	err := g.leaveSwitch(ctx, p)
 	p.retire()
+	if len(p.descs) == 0 {
+		p.stopMonitors(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("detach %s from %s: it is off the switch, but an lcore may still use its device: %w", p.name, s.name, err)
 	}

@@ -52,6 +52,9 @@ func (b *Batch) behind(f *Frag, skip uint16) unsafe.Pointer { return unsafe.Add(
 // bytes is the memory of a fragment.
 func (b *Batch) bytes(f *Frag) []byte { return unsafe.Slice((*byte)(b.at(f)), f.Len) }
 
+// Bytes is the memory of fragment i of the batch, which its sender may be writing to.
+func (b *Batch) Bytes(i int) []byte { return b.bytes(&b.Frags[i]) }
+
 // over empties the batch; its fragments are then those of mem.
 func (b *Batch) over(mem []byte) {
 	b.Base, b.N, b.Multi, b.Origin = unsafe.Pointer(unsafe.SliceData(mem)), 0, false, nil
