@@ -1,6 +1,7 @@
 package port
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,17 +128,20 @@ func (d *device) goZero(cfg *ethdev.Config) {
 }
 
 // lend gives the device buffers to receive into: for all descriptors, for the
-// bursts that are being handed over, and what the lcores keep at hand.
+// bursts that are being handed over, and what the lcores keep at hand. Those for
+// transmit descriptors are for what it forwards for others, which many drivers
+// keep until the descriptor is used again.
 func (d *device) lend(cfg *ethdev.Config) error {
 	z := d.zero
 	if err := d.nic.MapDMA(z.pins.pool); err != nil {
 		return err
 	}
-	descs := int(cfg.RxDesc)
-	if descs == 0 {
-		descs = 1024
+	descs := cmp.Or(int(cfg.RxDesc), 1024)
+	each := descs + cmp.Or(int(cfg.TxDesc), 1024) + 2*burst
+	if d.nic.ZeroCopy().TwoRings {
+		each += descs
 	}
-	idx, err := d.region.Lend(d.queues*(descs+2*burst) + 512*len(d.g.lcores))
+	idx, err := d.region.Lend(d.queues*each + 512*len(d.g.lcores))
 	if err != nil {
 		return err
 	}

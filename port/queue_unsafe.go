@@ -91,7 +91,7 @@ func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
 func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, bytes uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.move && b.Origin != nil && !b.Multi {
+	if q.move && b.Origin != nil && !b.Multi && q.nic.Reaches(b.Origin) {
 		return q.forward(b, list, d)
 	}
 	var offered uint64

@@ -157,9 +157,16 @@ func (d *Device) TxBurst(queue uint16, b *TxBatch) int {
 // Pick notes a segment of a receive batch for Forward, the i-th; i is below the batch's capacity.
 func (b *TxBatch) Pick(i int, segment uint16) { b.pick[i] = uint32(segment) }
 
+// Reaches tells whether Forward may send frames of the receive batch with the given handle. Buffers of a region can be seen, and
+// are waited for at the end, by the devices that work in that region; others would still have them when the region is gone.
+func (d *Device) Reaches(received unsafe.Pointer) bool {
+	from := (*C.struct_netmapd_rx)(received).dev
+	return from == nil || from.pinned == nil || from.pinned == d.c.pinned || bool(d.c.at_once)
+}
+
 // Forward transmits n frames that another device received, from where they are. They are whole frames of one segment each of
 // the receive batch with the given handle, those that were picked. It returns how many were sent, from the first on; the
-// receive batch keeps all of them.
+// receive batch keeps all of them. Reaches must allow it.
 func (d *Device) Forward(queue uint16, b *TxBatch, received unsafe.Pointer, n int) int {
 	return int(C.netmapd_tx_forward(d.h, C.uint16_t(queue), b.h, C.uintptr_t(uintptr(received)), C.uint32_t(n)))
 }

@@ -18,6 +18,8 @@ struct netmapd_dev {
 	uint16_t room; // data bytes of one mbuf
 	uint32_t held; // mbufs that receive batches hold; atomic
 	bool lent;     // other devices were given mbufs of the pool, to send
+	bool at_once;  // frames are sent, and their mbufs freed, within the call
+	const void *pinned; // the pool over a region that it receives into; NULL: into its own memory, which is DPDK's
 	uint32_t *sent; // by queue: descriptors used, for those who count back from the newest
 };
 

@@ -274,6 +274,10 @@ func (d *Device) measure() error {
 	d.c.room = C.uint16_t(d.cfg.BufSize)
 	d.c.max_frame = C.uint32_t(mtu) + C.RTE_ETHER_HDR_LEN + C.RTE_VLAN_HLEN
 	d.c.max_segs = 1
+	if d.cfg.Pinned != nil {
+		d.c.pinned = d.cfg.Pinned.Pool().Handle()
+	}
+	d.c.at_once = C.bool(d.ZeroCopy().AtOnce)
 	if d.cfg.TxEach {
 		d.c.sent = (*C.uint32_t)(C.calloc(C.size_t(d.cfg.TxQueues), C.sizeof_uint32_t))
 	}

@@ -39,6 +39,8 @@ type ZeroCopy struct {
 	// ByStatus: the driver frees an mbuf only when its descriptor comes round again, so the end of a transmission is asked of
 	// the descriptor, and the device is made to report each frame. Else the driver frees what is done in later calls.
 	ByStatus bool
+	AtOnce   bool   // a transmission ends within the call
+	TwoRings bool   // a receive queue is two rings of the size asked for
 	Why      string // what forbids it, where it is forbidden
 }
 
@@ -50,10 +52,10 @@ var zeroCopy = map[string]ZeroCopy{
 	"net_igc":       {Rx: true, Tx: true, ByStatus: true},
 	"net_ixgbe":     {Rx: true, Tx: true, ByStatus: true},
 	"net_i40e":      {Rx: true, Tx: true, ByStatus: true},
-	"net_vmxnet3":   {Rx: true, Tx: true},
-	"net_null":      {Rx: true, Tx: true},
+	"net_vmxnet3":   {Rx: true, Tx: true, TwoRings: true},
+	"net_null":      {Rx: true, Tx: true, AtOnce: true},
 	"net_ring":      {Rx: true, Tx: true},
-	"net_pcap":      {Rx: true, Tx: true},
+	"net_pcap":      {Rx: true, Tx: true, AtOnce: true},
 
 	"net_virtio":      {Why: "its receive header lands in front of the buffer, and it does not tell when a transmission is done"},
 	"net_virtio_user": {Why: "its peer does not see memory that is not DPDK's"},
