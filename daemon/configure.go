@@ -314,7 +314,7 @@ func (t *target) Settings(_ context.Context, c *config.Config) error {
 	d.reg.SetInterfaces(port.Interfaces{
 		Open: c.Interfaces.Open == config.Auto, Allow: c.Interfaces.Allow, Driver: port.Driver(c.Interfaces.Driver),
 	})
-	d.reg.SetUserLimits(trusted, c.Limits.ExtraBufsPerUID)
+	d.reg.SetUserLimits(trusted, c.Limits.ExtraBufsPerUID, userBytes(c.Limits))
 	d.setLogLevel(c.Log.Level)
 	return nil
 }

@@ -312,8 +312,12 @@ func (d *Daemon) startRegistry() error {
 	if err != nil {
 		return fmt.Errorf("%s: memory.hugepage-users: %w", d.cfg.Where("memory.hugepage-users"), err)
 	}
+	named, err := regionSpecs(d.cfg)
+	if err != nil {
+		return err
+	}
 	d.reg = port.NewRegistry(port.Config{
-		HugeUIDs: trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID,
+		HugeUIDs: trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID, Regions: named, UserBytes: userBytes(d.cfg.Limits),
 		Global: global, GlobalHuge: d.cfg.Memory.Global.Hugepages, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)

@@ -175,6 +175,7 @@ type LcoreStats struct {
 type RegionStats struct {
 	ID            uint16
 	Name          string
+	Owner         int    // uid of the user whose port or memory made it; -1: it is there to be shared
 	Size          uint64 // bytes, netmap's nr_memsize
 	If, Ring, Buf PoolStats
 	Orphans       uint64 // buffers that a dead client left in no slot and no list

@@ -23,6 +23,7 @@ type RegionSpec struct {
 	Params shm.Params
 	Ports  []string // which ports live in it, unless their client names a memory id: patterns as of path.Match
 	UIDs   []int    // who may use it; none means everybody
+	Huge   bool     // of hugepages: see Config.GlobalHuge
 }
 
 // Extmem is memory that a client brings for a region (NC B.9.1).
@@ -61,7 +62,7 @@ func (g *Registry) regionByID(id uint16) (*shm.Region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("region %s: %w: %w", spec.Name, unix.EINVAL, err)
 	}
-	return g.addRegion(shm.Options{ID: id, Name: spec.Name, Private: true}, geo)
+	return g.addRegion(shm.Options{ID: id, Name: spec.Name, Private: true, Huge: spec.Huge}, geo)
 }
 
 // mayName checks that a client may use the region that it names by its id: those
@@ -78,7 +79,7 @@ func (g *Registry) mayName(who Caller, op, full string, id uint16) error {
 	switch c := g.claims[id]; {
 	case maySet(who):
 	case spec != nil && len(spec.UIDs) > 0 && !slices.Contains(spec.UIDs, who.UID):
-		return refuse(op, full, unix.EACCES, "the configuration does not let uid %d use region %s (memory id %d)", who.UID, spec.Name, id)
+		return refuse(op, full, unix.EACCES, "uid %d is not among the users of region %s (memory id %d) in the configuration (memory.regions)", who.UID, spec.Name, id)
 	case c.owned && c.uid != who.UID:
 		return refuse(op, full, unix.EACCES, "the region with memory id %d belongs to uid %d; regions to be shared between users are made in the configuration (memory.regions)", id, c.uid)
 	}
@@ -174,7 +175,7 @@ func (g *Registry) privateRegion(who Caller, name string, s shm.PortShape) (*shm
 // ownRegion makes a region that belongs to a user, and counts it.
 func (g *Registry) ownRegion(who Caller, size uint64, c claim, create func(id uint16) (*shm.Region, error)) (*shm.Region, error) {
 	if has := g.userBytes(who.UID); g.cfg.UserBytes > 0 && has+size > g.cfg.UserBytes {
-		return nil, fmt.Errorf("uid %d needs a region of %d bytes and has %d of its limit of %d: %w", who.UID, size, has, g.cfg.UserBytes, unix.ENOMEM)
+		return nil, fmt.Errorf("uid %d needs a region of %d bytes and has %d of the %d that it may have; raise limits.memory-mb-per-uid, or close ports: %w", who.UID, size, has, g.cfg.UserBytes, unix.ENOMEM)
 	}
 	id := g.freeMemID()
 	if id == 0 {

@@ -101,11 +101,12 @@ func (g *Registry) SetInterfaces(i Interfaces) {
 	g.cfg.OpenInterfaces, g.cfg.Allow, g.cfg.Driver = i.Open, i.Allow, i.Driver
 }
 
-// SetUserLimits changes Config.HugeUIDs and Config.ExtraBufs from now on.
-func (g *Registry) SetUserLimits(hugeUIDs []int, extraBufs int) {
+// SetUserLimits changes Config.HugeUIDs, Config.ExtraBufs and Config.UserBytes from
+// now on.
+func (g *Registry) SetUserLimits(hugeUIDs []int, extraBufs int, userBytes uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cfg.HugeUIDs, g.cfg.ExtraBufs = hugeUIDs, extraBufs
+	g.cfg.HugeUIDs, g.cfg.ExtraBufs, g.cfg.UserBytes = hugeUIDs, extraBufs, userBytes
 }
 
 // Close deletes every port and switch. Descriptors must be closed before.

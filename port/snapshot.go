@@ -59,8 +59,12 @@ func (g *Registry) Snapshot(ctx context.Context) (Snapshot, error) {
 	snap.Ports = append(snap.Ports, g.departed.stats...)
 	for _, r := range g.regions {
 		st := r.Stats()
+		owner := -1
+		if c := g.claims[r.ID()]; c.owned {
+			owner = c.uid
+		}
 		snap.Regions = append(snap.Regions, RegionStats{
-			ID: r.ID(), Name: r.Name(), Size: r.Geometry().Size(),
+			ID: r.ID(), Owner: owner, Name: r.Name(), Size: r.Geometry().Size(),
 			If: PoolStats(st.If), Ring: PoolStats(st.Ring), Buf: PoolStats(st.Buf), Orphans: st.Orphans, Lent: st.Lent, Users: st.Users,
 		})
 	}

@@ -105,9 +105,13 @@ func (v statsView) lcoreTable(t *table) {
 
 func (v statsView) regionTable(t *table) {
 	t.gap()
-	t.row("REGION", "NAME", "BYTES", "PORTS", "FREE IFS", "FREE RINGS", "FREE BUFFERS", "LENT", "ORPHANS")
+	t.row("REGION", "NAME", "OWNER", "BYTES", "PORTS", "FREE IFS", "FREE RINGS", "FREE BUFFERS", "LENT", "ORPHANS")
 	for _, r := range v.Regions {
-		t.row(r.ID, dash(r.Name), r.Size, r.Users, r.IfPool, r.RingPool, r.BufPool, r.Lent, r.Orphans)
+		owner := ""
+		if r.Owner != nil {
+			owner = fmt.Sprint(*r.Owner)
+		}
+		t.row(r.ID, dash(r.Name), dash(owner), r.Size, r.Users, r.IfPool, r.RingPool, r.BufPool, r.Lent, r.Orphans)
 	}
 }
 

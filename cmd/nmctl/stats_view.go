@@ -64,6 +64,7 @@ type regionStatsView struct {
 	Lent     uint64   `json:"lent"`
 	Orphans  uint64   `json:"orphans"`
 	Users    uint32   `json:"users"`
+	Owner    *uint32  `json:"owner"` // uid
 }
 
 type poolView struct {
@@ -108,7 +109,7 @@ func viewRegion(r *pb.RegionStats) regionStatsView {
 	return regionStatsView{
 		ID: r.GetId(), Name: r.GetName(), Size: r.GetSize(),
 		IfPool: viewPool(r.GetIfPool()), RingPool: viewPool(r.GetRingPool()), BufPool: viewPool(r.GetBufPool()),
-		Lent: r.GetLent(), Orphans: r.GetOrphans(), Users: r.GetUsers(),
+		Lent: r.GetLent(), Orphans: r.GetOrphans(), Users: r.GetUsers(), Owner: r.Owner,
 	}
 }
 

@@ -23,6 +23,7 @@ func (c *Config) check(p *problems) {
 	k := &checker{c, p}
 	k.interfaces()
 	k.lcores()
+	k.regions()
 	k.ports()
 	k.switches()
 	k.access()
@@ -98,8 +99,9 @@ func (k *checker) ports() {
 			k.devicePort(key, p)
 		}
 		slots := cmp.Or(p.Slots, abi.DefaultSlots)
-		if size := abi.RingHeaderSize + slots*abi.SlotSize; size > k.Memory.Global.RingSize {
-			k.report(key+".slots", "a ring of %d slots has %d bytes, memory.global.ring-size is %d; use fewer slots or raise it", slots, size, k.Memory.Global.RingSize)
+		size := abi.RingHeaderSize + slots*abi.SlotSize
+		if has, where := k.ringSize(p.Name); size > has {
+			k.report(key+".slots", "a ring of %d slots has %d bytes, %s is %d; use fewer slots or raise it", slots, size, where, has)
 		}
 	}
 }

@@ -38,6 +38,21 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
+			"regions", "memory:\n  regions:\n  - {name: a, ports: ['[']}\n  - {name: a, ring-size: 2000}\n  - {name: global}\n  - {buf-num: 1}\n",
+			[]string{
+				`n.yaml:4: memory.regions[0].ports[0]: "[" is no shell pattern: a [ without its ] or a \ at the end; write for example vale0:*`,
+				`n.yaml:5: memory.regions[1].name: "a" is the name of memory.regions[0]; names are unique`,
+				`n.yaml:5: memory.regions[1].ring-size: 2000 is no multiple of 128 bytes; use 2048`,
+				`n.yaml:6: memory.regions[2].name: "global" is the name of memory.global; names are unique`,
+				`n.yaml:7: memory.regions[3].buf-num: expected a whole number from 4 to 1000000, found the number 1`,
+				`n.yaml:7: memory.regions[3].name: missing; expected a text`,
+			},
+		},
+		{
+			"slots beyond the rings of a region", "memory:\n  regions:\n  - {name: a, ports: [e*], ring-size: 1024}\nports:\n- {name: eth0, kind: interface}\n",
+			[]string{`n.yaml:6: ports[0].slots: a ring of 1024 slots has 16640 bytes, memory.regions[0].ring-size is 1024; use fewer slots or raise it`},
+		},
+		{
 			"a TCP listener for everybody", "control: {listen: '5710', key: k.pem}\n",
 			[]string{
 				`n.yaml:2: control.listen: "5710" is no address and port: address 5710: missing port in address; write for example 192.0.2.1:5710`,

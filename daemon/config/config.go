@@ -95,6 +95,23 @@ type Memory struct {
 	// Users, by name or uid, whose own VALE ports get hugepages: whoever maps
 	// such memory can make the daemon's next access to it a fault.
 	HugepageUsers []string `mapstructure:"hugepage-users"`
+
+	Regions []NamedRegion `mapstructure:"regions"` // memory ids 2, 3, ...
+}
+
+// NamedRegion is a region beside the global one, for ports that are to share
+// buffers with each other and with nobody else. Its numbers are those of Region.
+type NamedRegion struct {
+	Name  string   `mapstructure:"name" required:"true"`
+	Ports []string `mapstructure:"ports"` // which live in it: patterns of path.Match; the first region that matches
+	Users []string `mapstructure:"users"` // by name or uid, who may use it; none means everybody
+
+	IfNum     int  `mapstructure:"if-num" range:"10..10000" default:"100"`
+	RingNum   int  `mapstructure:"ring-num" range:"2..1024" default:"200"`
+	RingSize  int  `mapstructure:"ring-size" range:"256..131072" default:"36864"`
+	BufNum    int  `mapstructure:"buf-num" range:"4..1000000" default:"163840"`
+	BufSize   int  `mapstructure:"buf-size" range:"64..65536" default:"2048"`
+	Hugepages bool `mapstructure:"hugepages" default:"false"`
 }
 
 // Region is the geometry of a region, with the limits of NC A.10.
@@ -153,6 +170,7 @@ type PortOptions struct {
 type Limits struct {
 	DescriptorsPerUID int           `mapstructure:"descriptors-per-uid" range:"1..1000000"`
 	ExtraBufsPerUID   int           `mapstructure:"extra-bufs-per-uid" range:"1..1000000000"`
+	MemoryMBPerUID    int           `mapstructure:"memory-mb-per-uid" range:"1..1073741824"` // regions of one user's own
 	SessionsPerUID    int           `mapstructure:"sessions-per-uid" range:"1..1000000"`
 	Sessions          int           `mapstructure:"sessions" range:"1..1000000"`
 	ControlTimeout    time.Duration `mapstructure:"control-timeout" range:"10ms..10m"` // a control operation waiting for an lcore

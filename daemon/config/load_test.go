@@ -92,10 +92,10 @@ func TestDefaultFileIsComplete(t *testing.T) {
 		Lcores:     []Lcore{},
 		DPDK:       DPDK{Hugepages: Auto, MemoryMB: 256, ExtraArgs: []string{}},
 		Interfaces: Interfaces{Open: Auto, Allow: []string{"*"}, Driver: Auto},
-		Memory:     Memory{Global: Region{IfNum: 100, RingNum: 200, RingSize: 36864, BufNum: 163840, BufSize: 2048}, HugepageUsers: []string{}},
+		Memory:     Memory{Global: Region{IfNum: 100, RingNum: 200, RingSize: 36864, BufNum: 163840, BufSize: 2048}, HugepageUsers: []string{}, Regions: []NamedRegion{}},
 		Ports:      []Port{},
 		Switches:   []Switch{},
-		Limits:     Limits{DescriptorsPerUID: 4096, ExtraBufsPerUID: 131072, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
+		Limits:     Limits{DescriptorsPerUID: 4096, ExtraBufsPerUID: 131072, MemoryMBPerUID: 262144, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second},
 		Access:     Access{Rules: []Rule{}},
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -145,7 +145,7 @@ func lcoreToProto(l port.LcoreStats) *pb.LcoreStats {
 }
 
 func regionToProto(r port.RegionStats) *pb.RegionStats {
-	return &pb.RegionStats{
+	out := &pb.RegionStats{
 		Id:       uint32(r.ID),
 		Name:     text(r.Name),
 		Size:     r.Size,
@@ -156,6 +156,11 @@ func regionToProto(r port.RegionStats) *pb.RegionStats {
 		Lent:     r.Lent,
 		Users:    count(r.Users),
 	}
+	if r.Owner >= 0 {
+		uid := uint32(r.Owner)
+		out.Owner = &uid
+	}
+	return out
 }
 
 func poolToProto(p port.PoolStats) *pb.PoolStats {

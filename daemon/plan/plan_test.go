@@ -278,17 +278,18 @@ func TestWhatTakesARestart(t *testing.T) {
 	b := &config.Config{
 		RuntimeDir: "/x", Log: config.Log{Level: "debug"}, Lcores: []config.Lcore{{CPU: 1}},
 		Access: config.Access{Group: "g", Rules: []config.Rule{{Who: []string{"x"}}}},
-		Limits: config.Limits{Sessions: 5, ControlTimeout: time.Second},
+		Limits: config.Limits{Sessions: 5, MemoryMBPerUID: 6, ControlTimeout: time.Second},
+		Memory: config.Memory{Regions: []config.NamedRegion{{Name: "r"}}},
 	}
 	p := plan.Make(plan.State{}, a, b)
 	var got []string
 	for _, s := range p.Steps {
 		got = append(got, s.Object)
 	}
-	if want := []string{"log.level", "limits.sessions", "access.rules"}; !reflect.DeepEqual(got, want) {
+	if want := []string{"log.level", "limits.memory-mb-per-uid", "limits.sessions", "access.rules"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("settings %q, want %q", got, want)
 	}
-	if want := []string{"runtime-dir", "lcores", "limits.control-timeout", "access.group"}; !reflect.DeepEqual(p.Restart, want) {
+	if want := []string{"runtime-dir", "lcores", "memory.regions", "limits.control-timeout", "access.group"}; !reflect.DeepEqual(p.Restart, want) {
 		t.Errorf("restart for %q, want %q", p.Restart, want)
 	}
 }

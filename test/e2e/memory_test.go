@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -64,5 +67,126 @@ func TestMemoryByName(t *testing.T) {
 		if _, err := open(c.spec, c.opts...); !errors.Is(err, c.want) {
 			t.Errorf("case %d, %s: %v, want %s", i, c.spec, err, unix.ErrnoName(c.want))
 		}
+	}
+}
+
+// user (spec...) opens ports by word: "open SPEC" is answered by "region ID", or by
+// "error" and why; "send TEXT" by "sent"; "expect TEXT" by "received"; "slots SPEC" by the
+// buffers in its TX slots. The last port opened is the one that is meant.
+func user(k *talk) error {
+	var d *netmap.Desc
+	var all []*netmap.Desc // open until the process ends
+	for {
+		line := k.hear()
+		word, arg, _ := strings.Cut(line, " ")
+		switch word {
+		case "":
+			_ = all
+			return nil
+		case "open":
+			next, err := netmap.Open(context.Background(), arg)
+			if err != nil {
+				k.say("error " + err.Error())
+				continue
+			}
+			d, all = next, append(all, next)
+			k.say(fmt.Sprint("region ", d.Region().ID()))
+		case "close":
+			k.say(fmt.Sprint("closed ", d.Close() == nil))
+		case "send":
+			if !d.TxRings()[0].Send([]byte(arg)) {
+				return errors.New("no room")
+			}
+			if err := d.TxSync(); err != nil {
+				return err
+			}
+			k.say("sent")
+		case "receive":
+			if err := await(d, netmap.PollIn); err != nil {
+				return err
+			}
+			buf := make([]byte, 2048)
+			n, _ := d.RxRings()[0].Recv(buf)
+			k.say("received " + string(buf[:n]))
+		}
+	}
+}
+
+// order says a line to a user and wants an answer with these words in it.
+func (c *child) order(t *testing.T, line, want string) {
+	t.Helper()
+	c.say(t, line)
+	if got := c.hear(t); !strings.Contains(got, want) {
+		t.Errorf("%s: %s, want %q", line, got, want)
+	}
+}
+
+func as(uid uint32) *syscall.Credential {
+	return &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{packets}}
+}
+
+// configured starts a daemon that the users of the tests may connect to.
+func configured(t *testing.T, yaml string) *daemon {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to run programs as other users")
+	}
+	file := filepath.Join(t.TempDir(), "netmapd.yaml")
+	must(t, os.WriteFile(file, []byte("version: 1\n"+yaml), 0o600))
+	d := startDaemon(t, "--config", file)
+	must(t, os.Chmod(d.dir, 0o755))
+	return d
+}
+
+// Who shares memory with whom is for its owner and the configuration to say.
+func TestMemoryOfUsers(t *testing.T) {
+	d := configured(t, `
+access: {group: "41100"}
+memory:
+  regions:
+  - {name: ours, ports: ["vale7:*"], users: ["41001"], if-num: 20, ring-num: 40, ring-size: 18432, buf-num: 20000}
+  - {name: everybodys, ring-num: 40, ring-size: 18432, buf-num: 20000}
+limits: {memory-mb-per-uid: 150}
+`)
+	a, b := d.startChildAs(t, as(alice), "user"), d.startChildAs(t, as(bob), "user")
+	// Named regions: by the name of the port, and by memory id.
+	a.order(t, "open vale7:a", "region 2")
+	a.order(t, "open vale0:a@2", "region 2")
+	b.order(t, "open vale7:b", "uid 41002 is not among the users of region ours (memory id 2) in the configuration (memory.regions)")
+	b.order(t, "open vale0:b@2", "EACCES")
+	b.order(t, "open vale0:b@3", "region 3")
+	a.order(t, "open vale0:c@3", "region 3")
+	// Private ones: their owner's.
+	a.order(t, "open vale0:own", "region 4")
+	b.order(t, "open vale0:d@4", "the region with memory id 4 belongs to uid 41001")
+	a.order(t, "open vale0:d@4", "region 4")
+	b.order(t, "open vale0:e@99", "EINVAL")
+	// Each has so much of its own, and what is named does not count.
+	for i, c := range []*child{a, b} {
+		full := false
+		for n := 0; n < 10 && !full; n++ {
+			c.say(t, fmt.Sprintf("open vale1:%c%d", 'a'+i, n))
+			answer := c.hear(t)
+			full = strings.HasPrefix(answer, "error")
+			if full && (n < 2 || !strings.Contains(answer, "raise limits.memory-mb-per-uid") || !strings.Contains(answer, "ENOMEM")) {
+				t.Errorf("port %d: %s", n, answer)
+			}
+		}
+		if !full {
+			t.Error("10 ports are within 150 MiB")
+		}
+		c.order(t, "close", "closed true")
+		c.order(t, "open vale1:again"+string(rune('a'+i)), "region")
+	}
+	regions := map[string]string{}
+	for _, r := range d.snapshot(t).GetRegions() {
+		owner := "-"
+		if r.Owner != nil {
+			owner = fmt.Sprint(r.GetOwner())
+		}
+		regions[r.GetName()] = owner
+	}
+	if regions["ours"] != "-" || regions["everybodys"] != "-" || regions["vale0:own"] != "41001" || regions["vale1:againb"] != "41002" {
+		t.Errorf("owners of regions are %v", regions)
 	}
 }

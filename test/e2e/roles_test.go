@@ -22,6 +22,7 @@ var roles = map[string]func(*talk) error{
 	"blocker":  blocker,
 	"redeem":   redeem,
 	"sender":   sender,
+	"user":     user,
 }
 
 // Frames of the tests: addresses, a local experimental type, and a number.

@@ -82,7 +82,7 @@ func sampleSnapshot() port.Snapshot {
 			BusyCycles: 75_000, IdleCycles: 225_000, Sleeps: 7, Wakeups: 6,
 		}},
 		Regions: []port.RegionStats{{
-			ID: 2, Name: "vale0:gen", Size: 42369024, Users: 1, Orphans: 3, Lent: 5,
+			ID: 2, Name: "vale0:gen", Owner: 41001, Size: 42369024, Users: 1, Orphans: 3, Lent: 5,
 			If:   port.PoolStats{Size: 1024, Total: 12, Free: 11},
 			Ring: port.PoolStats{Size: 20480, Total: 20, Free: 16},
 			Buf:  port.PoolStats{Size: 2048, Total: 20482, Free: 16384},

@@ -497,7 +497,10 @@ type RegionStats struct {
 	// Ports living in the region.
 	Users uint32 `protobuf:"varint,8,opt,name=users,proto3" json:"users,omitempty"`
 	// Buffers that devices receive into.
-	Lent          uint64 `protobuf:"varint,9,opt,name=lent,proto3" json:"lent,omitempty"`
+	Lent uint64 `protobuf:"varint,9,opt,name=lent,proto3" json:"lent,omitempty"`
+	// The uid of the user whose port or memory made it, who alone may use it; not set
+	// for regions that are shared.
+	Owner         *uint32 `protobuf:"varint,10,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -591,6 +594,13 @@ func (x *RegionStats) GetUsers() uint32 {
 func (x *RegionStats) GetLent() uint64 {
 	if x != nil {
 		return x.Lent
+	}
+	return 0
+}
+
+func (x *RegionStats) GetOwner() uint32 {
+	if x != nil && x.Owner != nil {
+		return *x.Owner
 	}
 	return 0
 }
@@ -900,7 +910,7 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\x06sleeps\x18\b \x01(\x04R\x06sleeps\x12\x18\n" +
 	"\awakeups\x18\t \x01(\x04R\awakeups\x12\x14\n" +
 	"\x05stuck\x18\n" +
-	" \x01(\bR\x05stuck\"\x9f\x02\n" +
+	" \x01(\bR\x05stuck\"\xc4\x02\n" +
 	"\vRegionStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -910,7 +920,10 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\bbuf_pool\x18\x06 \x01(\v2\x15.netmapd.v1.PoolStatsR\abufPool\x12\x18\n" +
 	"\aorphans\x18\a \x01(\x04R\aorphans\x12\x14\n" +
 	"\x05users\x18\b \x01(\rR\x05users\x12\x12\n" +
-	"\x04lent\x18\t \x01(\x04R\x04lent\"I\n" +
+	"\x04lent\x18\t \x01(\x04R\x04lent\x12\x19\n" +
+	"\x05owner\x18\n" +
+	" \x01(\rH\x00R\x05owner\x88\x01\x01B\b\n" +
+	"\x06_owner\"I\n" +
 	"\tPoolStats\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
@@ -996,6 +1009,7 @@ func file_netmapd_v1_stats_proto_init() {
 	if File_netmapd_v1_stats_proto != nil {
 		return
 	}
+	file_netmapd_v1_stats_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
