@@ -53,7 +53,7 @@ func (d *Daemon) startConfiguration(ctx context.Context) error {
 
 // reload applies the configuration file anew.
 func (d *Daemon) reload() {
-	_, _ = sd.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, monotonic().Microseconds()))
+	notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, monotonic().Microseconds()))
 	c, err := d.apply(context.Background(), "")
 	if err != nil {
 		d.log.Error("reload: the configuration stays as it was", "err", err)
@@ -63,7 +63,7 @@ func (d *Daemon) reload() {
 			d.log.Warn("reload: a key changed that takes a restart", "key", key)
 		}
 	}
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady)
+	notify(sd.SdNotifyReady)
 }
 
 // monotonic is the clock that systemd wants to know the time by.

@@ -107,7 +107,8 @@ func Start(cfg *config.Config, src Source, log *slog.Logger) (_ *Daemon, err err
 		return nil, err
 	}
 	d.ready = true
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // nothing to do when systemd is not there
+	notify(sd.SdNotifyReady)
+	d.tellSystemd()
 	return d, nil
 }
 
@@ -144,7 +145,7 @@ func (d *Daemon) Reload() {
 // Stop takes everything down, last started first.
 func (d *Daemon) Stop() {
 	if d.ready { // else this is a start that failed, which netmapd may try again
-		_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+		notify(sd.SdNotifyStopping)
 	}
 	for i := len(d.undo) - 1; i >= 0; i-- {
 		d.undo[i]()

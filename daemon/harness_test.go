@@ -101,6 +101,7 @@ func launch(t *testing.T, dir, yaml string) *process {
 	return launchCommand(t, dir, exec.Command(netmapd, args...))
 }
 
+// launchCommand starts netmapd by a command, which may have an environment of its own.
 func launchCommand(t *testing.T, dir string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, dir: dir, cmd: cmd, ended: make(chan struct{})}
@@ -108,7 +109,7 @@ func launchCommand(t *testing.T, dir string, cmd *exec.Cmd) *process {
 	var err error
 	p.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
 	must(t, err)
-	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify)
+	p.cmd.Env = append(p.cmd.Environ(), "NOTIFY_SOCKET="+notify)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	must(t, p.cmd.Start())
 	go func() {
@@ -143,8 +144,19 @@ func writeConfig(t *testing.T, yaml string) string {
 	return file
 }
 
-// told is the next thing that netmapd tells systemd.
+// told is the next thing that netmapd tells systemd, its status left out, which
+// may come at any time.
 func (p *process) told() string {
+	p.t.Helper()
+	for {
+		if said := p.said(); !strings.HasPrefix(said, "STATUS=") {
+			return said
+		}
+	}
+}
+
+// said is the next thing that netmapd tells systemd.
+func (p *process) said() string {
 	p.t.Helper()
 	buf := make([]byte, 256)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
