@@ -2,9 +2,12 @@
 
 BIN ?= bin
 
+VERSION ?= $(shell scripts/version)
+MODULE = github.com/netmapd/netmapd
+
 build: clib ## binaries in bin/
-	go build -o $(BIN)/ ./cmd/netmapd
-	CGO_ENABLED=0 go build -o $(BIN)/ ./cmd/nmctl
+	go build -ldflags '-X $(MODULE)/daemon.Version=$(VERSION)' -o $(BIN)/ ./cmd/netmapd
+	CGO_ENABLED=0 go build -ldflags '-X main.version=$(VERSION)' -o $(BIN)/ ./cmd/nmctl
 
 # C11; what the libraries export they say themselves.
 CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Iclib/include
@@ -20,17 +23,33 @@ clib: ## the C libraries: the interposer, and libnetmap shared and static
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+SYSCONFDIR ?= /etc
+# What nmctl run looks for lies relative to nmctl.
+PRELOADDIR = $(PREFIX)/lib/netmapd
 
 install-clib: clib ## the C libraries, headers and pkg-config file, under DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/include/net $(DESTDIR)$(LIBDIR)/netmapd $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -d $(DESTDIR)$(PREFIX)/include/net $(DESTDIR)$(PRELOADDIR) $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 clib/include/*.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 clib/include/net/*.h $(DESTDIR)$(PREFIX)/include/net
-	install -m 755 $(BIN)/libnetmapd-preload.so $(DESTDIR)$(LIBDIR)/netmapd
-	install -m 755 $(BIN)/libnetmap.so.$(CLIB_VERSION) $(DESTDIR)$(LIBDIR)
+	install -m 644 $(BIN)/libnetmapd-preload.so $(DESTDIR)$(PRELOADDIR)
+	install -m 644 $(BIN)/libnetmap.so.$(CLIB_VERSION) $(DESTDIR)$(LIBDIR)
 	ln -sf libnetmap.so.$(CLIB_VERSION) $(DESTDIR)$(LIBDIR)/libnetmap.so
 	install -m 644 $(BIN)/libnetmap.a $(DESTDIR)$(LIBDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(CLIB_VERSION).0|' clib/libnetmap.pc.in \
 		>$(DESTDIR)$(LIBDIR)/pkgconfig/libnetmap.pc
+
+manuals: build ## man pages and shell completions, in bin/share
+	rm -rf $(BIN)/share
+	@mkdir -p $(BIN)/share/man
+	go run ./cmd/netmapd/gen $(BIN)/share
+	$(BIN)/nmctl man $(BIN)/share/man
+	for shell in bash zsh fish; do $(BIN)/nmctl completion $$shell >$(BIN)/share/nmctl.$$shell; done
+
+install: build manuals install-clib ## everything, under DESTDIR, PREFIX (/usr/local), LIBDIR and SYSCONFDIR (/etc)
+	BIN=$(BIN) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) scripts/install
+
+deb: ## Debian packages, in bin/deb
+	scripts/deb $(BIN)/deb
 
 demo: ## traffic through a switch, then between two network namespaces when root
 	scripts/demo
@@ -79,4 +98,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib install-clib demo test nic-lab bench fuzz fuzz-targets soak lint fmt generate generate-check clean help
+.PHONY: build clib install-clib manuals install deb demo test nic-lab bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

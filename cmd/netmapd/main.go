@@ -12,9 +12,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/cmd/netmapd/flags"
 	"github.com/netmapd/netmapd/daemon"
 	"github.com/netmapd/netmapd/daemon/config"
 )
@@ -29,38 +29,35 @@ const (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	flags := pflag.NewFlagSet("netmapd", pflag.ContinueOnError)
-	flags.SetOutput(stderr)
-	file := flags.String("config", "", "configuration file (YAML); without one the embedded default holds")
-	check := flags.Bool("check", false, "read the configuration, say what is wrong with it, and exit")
-	version := flags.Bool("version", false, "print the version and exit")
-	if err := config.AddFlags(flags); err != nil {
+	f, err := flags.New()
+	if err != nil {
 		fmt.Fprintln(stderr, "netmapd:", err)
 		return exitFailure
 	}
-	switch err := flags.Parse(args); {
-	case errors.Is(err, pflag.ErrHelp):
+	f.SetOutput(stderr)
+	switch err := f.Parse(args); {
+	case errors.Is(err, flags.ErrHelp):
 		return exitOK
 	case err != nil:
 		fmt.Fprintln(stderr, "netmapd:", err)
 		return exitUsage
-	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "netmapd: unexpected argument %q; netmapd takes flags only\n", flags.Arg(0))
+	case f.NArg() > 0:
+		fmt.Fprintf(stderr, "netmapd: unexpected argument %q; netmapd takes flags only\n", f.Arg(0))
 		return exitUsage
-	case *version:
+	case f.Version:
 		fmt.Fprintln(stdout, "netmapd", daemon.Version)
 		return exitOK
 	}
-	cfg, err := config.Load(*file, flags)
+	cfg, err := config.Load(f.File, f.FlagSet)
 	if err != nil {
 		fmt.Fprintln(stderr, "netmapd:", err)
 		return exitUsage
 	}
-	if *check {
+	if f.Check {
 		fmt.Fprintln(stdout, "netmapd: the configuration is fine")
 		return exitOK
 	}
-	return serve(cfg, daemon.Source{File: *file, Flags: flags, Level: new(slog.LevelVar)}, stderr)
+	return serve(cfg, daemon.Source{File: f.File, Flags: f.FlagSet, Level: new(slog.LevelVar)}, stderr)
 }
 
 func serve(cfg *config.Config, src daemon.Source, stderr io.Writer) int {

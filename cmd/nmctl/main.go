@@ -50,6 +50,7 @@ func commands(c *cli) []*cobra.Command {
 		newValeCtlCommand(c),
 		newRunCommand(c),
 		newVersionCommand(c),
+		newManCommand(),
 	}
 }
 

@@ -28,8 +28,10 @@ var layers = map[string]struct {
 
 	"bench": {append([]string{"api", "netmap", "lcore"}, words...), "a client like any other, beside lcore for the cycle counter"},
 
-	"cmd/netmapd": {[]string{"daemon", "daemon/config"}, "flags and exit codes; --check reads a configuration without starting"},
-	"cmd/nmctl":   {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
+	"cmd/netmapd":       {[]string{"cmd/netmapd/flags", "daemon", "daemon/config"}, "flags and exit codes; --check reads a configuration without starting"},
+	"cmd/netmapd/flags": {[]string{"daemon/config"}, "the flags apart, so that their documentation is made without DPDK"},
+	"cmd/netmapd/gen":   {[]string{"cmd/netmapd/flags", "daemon/config"}, "makes the documentation of flags and configuration"},
+	"cmd/nmctl":         {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
 
 	"configs":        {nil, "files, embedded"},
 	"daemon":         {[]string{anything}, "the composition root puts everything together"},
