@@ -38,6 +38,7 @@ type Desc struct {
 	pipeWake int          // wakes the other end
 	spin     atomic.Int64 // how long to look at the pipe before sleeping
 	closed   atomic.Bool
+	shared   atomic.Bool // others may have a copy of the descriptor
 
 	csb  atomic.Bool // CSB mode: no syncs, no polls
 	app  []CSBApp    // its arrays, as this process named them
@@ -107,7 +108,10 @@ func (d *Desc) SetExtraBufs(list []uint32) error {
 // File duplicates the descriptor for another process, which joins it with Join
 // after receiving it by SCM_RIGHTS or by inheritance. The port stays bound until
 // every copy is closed.
-func (d *Desc) File() (*os.File, error) { return d.conn.File() }
+func (d *Desc) File() (*os.File, error) {
+	d.shared.Store(true)
+	return d.conn.File()
+}
 
 // Close unbinds the port, unless another process has a copy of the descriptor,
 // and unmaps its memory. Slots that were published are still sent; slots that
@@ -124,9 +128,13 @@ func (d *Desc) Close() error {
 	return nil
 }
 
-// closeTime is how long Close waits for the daemon to let go of the port; where
-// somebody else holds the descriptor too, it does not.
-const closeTime = 20 * time.Millisecond
+// How long Close waits for the daemon to let go of the port. On a busy machine
+// that takes a while; where somebody else holds the descriptor too, it does not
+// come to pass.
+const (
+	closeTime  = 500 * time.Millisecond
+	sharedTime = 20 * time.Millisecond
+)
 
 // release undoes what bindTo did, as far as it came.
 func (d *Desc) release() error {
@@ -134,7 +142,11 @@ func (d *Desc) release() error {
 	// port, and who opens it again after Close shall find it free.
 	errs := []error{d.conn.Close()}
 	if d.wake != nil {
-		d.wake.awaitHangup(closeTime)
+		limit := closeTime
+		if d.shared.Load() {
+			limit = sharedTime
+		}
+		d.wake.awaitHangup(limit)
 		d.session.dismiss(d.wake)
 		d.wake.close()
 	}

@@ -96,6 +96,7 @@ static struct nmd_desc *make(const struct stat *st, const char *path)
 		strcpy(d->path, path);
 		atomic_store(&d->bound, false);
 		atomic_store(&d->dead, false);
+		atomic_store(&d->shared, false);
 		atomic_store(&d->wake, -1);
 		atomic_store(&d->sock, -1);
 		atomic_store(&d->pipe_sleep, -1);
@@ -152,7 +153,10 @@ struct nmd_desc *nmd_desc_recognise(int fd)
 
 	if (nmd_fd_kind(e) == NMD_FD_INTERNAL || !nmd_peer_path(fd, path))
 		return NULL;
-	return nmd_desc_new(fd, path);
+	struct nmd_desc *d = nmd_desc_new(fd, path);
+	if (d)
+		atomic_store(&d->shared, true); /* with whom it came from */
+	return d;
 }
 
 bool nmd_desc_is(const struct nmd_desc *d, int fd)
@@ -194,17 +198,17 @@ static int wake_sock(struct nmd_desc *d)
 /*
  * await_unbound waits until the daemon has noticed that the last descriptor is
  * gone: close(2) on netmap returns after the port was released (NC B.11), and
- * programs open it again at once. Other processes can hold the descriptor too, so
- * the wait is short.
+ * programs open it again at once. On a busy machine that takes a while. Where other
+ * processes can hold the descriptor too the wait is short.
  */
 static void await_unbound(struct nmd_desc *d)
 {
-	enum { WAIT_MS = 20 };
+	enum { WAIT_MS = 500, SHARED_MS = 20 };
 	struct pollfd p = {.fd = wake_sock(d), .events = 0};
 	int err = errno;
 
 	if (atomic_load(&d->bound) && !nmd_desc_gone(d) && p.fd >= 0)
-		REAL(poll)(&p, 1, WAIT_MS); /* hangup */
+		REAL(poll)(&p, 1, atomic_load(&d->shared) ? SHARED_MS : WAIT_MS); /* hangup */
 	errno = err;
 }
 
@@ -322,6 +326,12 @@ void nmd_desc_drain(struct nmd_desc *d)
 }
 
 /* In a child every descriptor is one that somebody else bound: it joins at first use. */
+void nmd_desc_lent(void)
+{
+	for (struct nmd_desc *d = descs; d; d = d->next)
+		atomic_store(&d->shared, true);
+}
+
 void nmd_desc_forked(void)
 {
 	for (struct nmd_desc *d = descs; d; d = d->next) {
@@ -331,5 +341,6 @@ void nmd_desc_forked(void)
 		atomic_store(&d->bound, false);
 		atomic_store(&d->dead, false);
 		atomic_store(&d->waiters, 0);
+		atomic_store(&d->shared, true);
 	}
 }

@@ -42,6 +42,7 @@ struct nmd_desc {
 	_Atomic int pipe_wake;	/* wakes the other end of a pipe */
 	_Atomic uint32_t spin;	/* how long to look at a pipe before sleeping, in nanoseconds */
 	_Atomic int waiters;
+	_Atomic bool shared; /* a child may have a copy, or somebody it came from */
 	_Atomic time_t checked; /* when the daemon was last seen alive */
 	uint32_t ntx, nrx;
 	struct nmd_ring *tx, *rx; /* bound ones */
@@ -115,5 +116,8 @@ void nmd_desc_check(struct nmd_desc *d);
 void nmd_desc_drain(struct nmd_desc *d);
 
 void nmd_desc_forked(void);
+
+/* nmd_desc_lent is called in the parent after a fork, under nmd_lock. */
+void nmd_desc_lent(void);
 
 #endif

@@ -15,7 +15,11 @@ static pid_t owner;
 bool nmd_borrowed(void) { return getpid() != owner; }
 
 static void before_fork(void) { pthread_mutex_lock(&nmd_lock); }
-static void after_fork(void) { pthread_mutex_unlock(&nmd_lock); }
+static void after_fork(void)
+{
+	nmd_desc_lent();
+	pthread_mutex_unlock(&nmd_lock);
+}
 
 /*
  * A child is a process of its own to the daemon: it opens its own session and

@@ -294,13 +294,15 @@ func (d *driver) drained(frames uint32) bool {
 // feedTo sends frames from a number on, and the last one again and again until it has come: a full ring may have dropped it.
 func (d *driver) feedTo(from, frames uint32, p *port, done func() bool) {
 	d.e.Helper()
-	feed := func(from uint32) {
-		d.e.Helper()
-		if errno, words := d.do("feed %d %d %d %d %d 64", p.fd, p.base, p.tx[0].off, from, frames); errno != 0 {
-			d.e.Fatalf("the sender got no room after %s frames", words[0])
-		}
+	for d.feed(from, frames, p); !done(); {
+		d.feed(frames-1, frames, p)
 	}
-	for feed(from); !done(); {
-		feed(frames - 1)
+}
+
+// feed sends the frames numbered so.
+func (d *driver) feed(from, end uint32, p *port) {
+	d.e.Helper()
+	if errno, words := d.do("feed %d %d %d %d %d 64", p.fd, p.base, p.tx[0].off, from, end); errno != 0 {
+		d.e.Fatalf("the sender got no room after %s frames", words[0])
 	}
 }
