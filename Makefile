@@ -10,16 +10,17 @@ build: clib ## binaries in bin/
 	CGO_ENABLED=0 go build -ldflags '-X main.version=$(VERSION)' -o $(BIN)/ ./cmd/nmctl
 
 # C11; what the libraries export they say themselves.
-CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Iclib/include
+CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility=hidden
+CLIB_INCLUDE = -Iclib/include
 CLIB_VERSION = 1
 
 clib: ## the C libraries: the interposer, and libnetmap shared and static
 	@mkdir -p $(BIN)
-	$(CC) $(CLIB_FLAGS) -shared -o $(BIN)/libnetmapd-preload.so clib/src/*.c -pthread -ldl
-	$(CC) $(CLIB_FLAGS) -shared -Wl,-soname,libnetmap.so.$(CLIB_VERSION) -o $(BIN)/libnetmap.so.$(CLIB_VERSION) \
+	$(CC) $(CLIB_FLAGS) $(CLIB_INCLUDE) -shared -o $(BIN)/libnetmapd-preload.so clib/src/*.c -pthread -ldl
+	$(CC) $(CLIB_FLAGS) $(CLIB_INCLUDE) -shared -Wl,-soname,libnetmap.so.$(CLIB_VERSION) -o $(BIN)/libnetmap.so.$(CLIB_VERSION) \
 		clib/src/*.c $(filter-out %/static.c,$(wildcard clib/libnetmap/*.c)) -pthread -ldl
 	ln -sf libnetmap.so.$(CLIB_VERSION) $(BIN)/libnetmap.so
-	scripts/archive $(BIN)/libnetmap.a $(CC) $(CLIB_FLAGS)
+	scripts/archive $(BIN)/libnetmap.a $(CC) $(CLIB_FLAGS) $(CLIB_INCLUDE)
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
