@@ -37,7 +37,7 @@ type host struct {
 	why     error // there is no tap
 	port    *port // on the switch that the device is on
 	joined  bool  // what is written to the tap reaches the interface
-	spared  bool  // native, when the unit was made
+	spared  bool  // what the unit takes from unbound queues is not for the host
 	taken   taken // from the host on a kernel interface
 }
 
@@ -339,7 +339,7 @@ func (h *host) newUnit() *hostUnit {
 	for i, src := range d.rx {
 		k := p.rx[i]
 		var sink vale.Sink = discard{}
-		if !h.drop && !h.spared {
+		if !h.spared {
 			sink = h.sinks[i%len(h.sinks)]
 		}
 		u.to = append(u.to, toHost{k, vale.NewLink(src, sink, true, &h.passed), false})
@@ -372,7 +372,7 @@ func (h *host) anyBound(ks []*kring, closing *kring) bool {
 func (h *host) settle(ctx context.Context, closing *kring) error {
 	p := h.d.p
 	if h.over == nil {
-		return nil
+		return h.spare(ctx, closing)
 	}
 	in := h.d.nic != nil && h.anyBound(p.rx[:p.hwRx], closing)
 	out := h.d.nic != nil
@@ -386,11 +386,20 @@ func (h *host) settle(ctx context.Context, closing *kring) error {
 	if err := h.take(taken{in, out, to}); err != nil {
 		return err
 	}
-	if native := h.native(closing); native != h.spared {
-		h.spared = native
-		return h.serve(ctx)
+	return h.spare(ctx, closing)
+}
+
+// spare makes the unit again if frames of unbound queues now go to the host, or
+// do not any more.
+func (h *host) spare(ctx context.Context, closing *kring) error {
+	p := h.d.p
+	used := h.anyBound(p.rx[:p.hwRx], closing) || h.anyBound(p.tx[:p.hwTx], closing)
+	spared := h.native(closing) || h.drop && used
+	if spared == h.spared {
+		return nil
 	}
-	return nil
+	h.spared = spared
+	return h.serve(ctx)
 }
 
 // take is settle with the outcome decided. What is as it was is left alone.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,58 @@ func TestJumbo(t *testing.T) {
 	}
 }
 
+// A stack is the guest's kernel behind the host rings of a NIC that netmapd drives.
+type stack struct {
+	*dut
+	address net.IP
+	cable   *cable
+	seq     uint16
+}
+
+// theFarEnd is the address that the far end of a cable pings from.
+var theFarEnd = net.IPv4(192, 0, 2, 1)
+
+// withStack makes a port of the i-th NIC with an interface of the kernel's beside it.
+func (d *daemon) withStack(t *testing.T, i int, spec *pb.PortSpec) *stack {
+	t.Helper()
+	n, host := d.m.nics[i], fmt.Sprintf("host%d", i)
+	s := &stack{dut: &dut{d, n.name, n.mac, n.cable}, address: net.IPv4(192, 0, 2, byte(10+i)), cable: n.cable}
+	spec.Name, spec.Kind, spec.Devargs, spec.Slots, spec.HostIfname = n.name, pb.PortKind_PORT_KIND_DEVICE, n.pci, 256, host
+	_, err := d.ports.CreatePort(limited(t), &pb.CreatePortRequest{Spec: spec})
+	must(t, err)
+	t.Cleanup(func() { _, _ = d.ports.DeletePort(limited(t), &pb.DeletePortRequest{Name: n.name}) }) // a failed test may have it open
+	d.m.run(t, "ip", "address", "add", s.address.String()+"/32", "dev", host)
+	d.m.run(t, "ip", "link", "set", host, "up")
+	d.m.run(t, "ip", "route", "replace", theFarEnd.String()+"/32", "dev", host)
+	d.m.run(t, "arp", "-i", host, "-s", theFarEnd.String(), station)
+	d.waitLink(t, n.name, true)
+	n.cable.recv(t, 0)
+	return s
+}
+
+// ping sends a ping that differs from all before, and returns it.
+func (s *stack) ping(t *testing.T) []byte {
+	t.Helper()
+	s.seq++
+	f := echoRequest(mustMAC(s.mac), theFarEnd, s.address, s.seq)
+	s.cable.send(t, f)
+	return f
+}
+
+// answers waits until the kernel answers a ping. The first may meet an interface that is still coming up.
+func (s *stack) answers(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		ping := s.ping(t)
+		if s.cable.waitFor(func(f []byte) bool { return isEchoReply(f, ping) }, time.Second) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no answer to any ping")
+		}
+	}
+}
+
 // TestHostStack: the guest's kernel answers a ping through a NIC that netmapd drives.
 func TestHostStack(t *testing.T) {
 	m := theMachine(t)
@@ -64,36 +117,45 @@ func TestHostStack(t *testing.T) {
 	m.bind(t, "vfio-pci")
 	d := m.startDaemon(t, yaml("buf-num: 16384", legacy))
 	for i, n := range m.nics {
-		t.Run(n.name, func(t *testing.T) {
-			host := fmt.Sprintf("host%d", i)
-			_, err := d.ports.CreatePort(limited(t), &pb.CreatePortRequest{Spec: &pb.PortSpec{
-				Name: n.name, Kind: pb.PortKind_PORT_KIND_DEVICE, Devargs: n.pci, Slots: 256, HostIfname: host,
-			}})
-			must(t, err)
-			m.run(t, "ip", "address", "add", fmt.Sprintf("192.0.2.%d/32", 10+i), "dev", host)
-			m.run(t, "ip", "link", "set", host, "up")
-			m.run(t, "ip", "route", "replace", "192.0.2.1/32", "dev", host)
-			m.run(t, "arp", "-i", host, "-s", "192.0.2.1", station)
-			t.Cleanup(func() { m.run(t, "ip", "address", "flush", "dev", host) })
-			ping := echoRequest(mustMAC(n.mac), net.IPv4(192, 0, 2, 1), net.IPv4(192, 0, 2, byte(10+i)))
-			d.waitLink(t, n.name, true)
-			n.cable.recv(t, 0)
-			// The first may meet an interface that is still coming up.
-			for deadline := time.Now().Add(patience); ; {
-				n.cable.send(t, ping)
-				if n.cable.waitFor(func(f []byte) bool { return isEchoReply(f, ping) }, time.Second) {
-					return
+		t.Run(n.name, func(t *testing.T) { d.withStack(t, i, &pb.PortSpec{}).answers(t) })
+	}
+	t.Run("one queue of two", func(t *testing.T) {
+		i := slices.IndexFunc(m.nics, func(n *nic) bool { return n.driver == "net_vmxnet3" }) // it receives on the first alone
+		t.Run("the other is the kernel's", func(t *testing.T) {
+			s := d.withStack(t, i, &pb.PortSpec{Rings: 2})
+			c := d.open(t, "netmap:"+s.name+"-1", 0)
+			s.answers(t)
+			out := series(station, s.mac, batch)
+			c.send(t, 0, out)
+			same(t, "out of ring 1", s.far.recv(t, len(out)), out)
+			s.answers(t)
+			c.close(t)
+		})
+		t.Run("the other is nobody's", func(t *testing.T) {
+			s := d.withStack(t, i, &pb.PortSpec{Rings: 2, DropUnbound: true})
+			s.answers(t) // as long as nobody has the NIC open
+			c := d.open(t, "netmap:"+s.name+"-1", 0)
+			before := d.count(t, s.name).GetDevice()["rx_frames"]
+			lost := [][]byte{s.ping(t), s.ping(t), s.ping(t)}
+			d.waitFor(t, "the NIC to receive", func() error {
+				if now := d.count(t, s.name).GetDevice()["rx_frames"]; now < before+3 {
+					return fmt.Errorf("it received %d frames, %d before", now, before)
 				}
-				if time.Now().After(deadline) {
-					t.Fatal("no answer to any ping")
+				return nil
+			})
+			c.close(t)
+			s.answers(t)
+			for _, ping := range lost {
+				if s.cable.waitFor(func(f []byte) bool { return isEchoReply(f, ping) }, 0) {
+					t.Error("the kernel answered a ping that should have been dropped")
 				}
 			}
 		})
-	}
+	})
 }
 
 // echoRequest is a ping in a frame.
-func echoRequest(dst net.HardwareAddr, from, to net.IP) []byte {
+func echoRequest(dst net.HardwareAddr, from, to net.IP, seq uint16) []byte {
 	f := make([]byte, 98)
 	copy(f, dst)
 	copy(f[6:], mustMAC(station))
@@ -102,7 +164,8 @@ func echoRequest(dst net.HardwareAddr, from, to net.IP) []byte {
 	copy(f[30:], to.To4())
 	binary.BigEndian.PutUint16(f[24:], checksum(f[14:34]))
 	f[34] = 8 // echo request
-	copy(f[38:], "nmd-and-a-payload-of-fifty-six-bytes")
+	binary.BigEndian.PutUint16(f[40:], seq)
+	copy(f[42:], "nmd-and-a-payload-of-fifty-six-bytes")
 	binary.BigEndian.PutUint16(f[36:], checksum(f[34:]))
 	return f
 }
