@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -372,6 +373,7 @@ func configSwitch(s port.ConfiguredSwitch) config.Switch {
 		out.Static = append(out.Static, config.StaticAddress{MAC: a.MAC.String(), Port: a.Port})
 	}
 	for _, name := range s.Ports {
+		name = strings.TrimSuffix(name, "*")
 		if o, ok := s.Options[name]; ok {
 			out.Options = append(out.Options, config.PortOptions{Port: name, Learning: !o.NoLearning, FloodLimit: o.FloodLimit})
 		}

@@ -1,8 +1,10 @@
 package daemon_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,6 +147,20 @@ func TestSave(t *testing.T) {
 	must(t, err)
 	_, err = switches.AttachToSwitch(limited(t), &pb.AttachToSwitchRequest{Switch: "vale2", Port: "hand"})
 	must(t, err)
+	lane := &pb.CreatePortRequest{Spec: &pb.PortSpec{Name: "lane", Kind: pb.PortKind_PORT_KIND_PERSISTENT, Rings: 2, HostIfname: "nmlane0"}}
+	for range 2 { // the second time is no error
+		made, err := ports.CreatePort(limited(t), lane)
+		must(t, err)
+		if got := made.GetPort(); got.GetKind() != pb.PortKind_PORT_KIND_PERSISTENT || got.GetRxRings() != 2 || got.GetTxSlots() != 1024 {
+			t.Errorf("made %v", got)
+		}
+	}
+	for _, sw := range []string{"vale1", "vale2"} {
+		_, err = switches.AttachToSwitch(limited(t), &pb.AttachToSwitchRequest{Switch: sw, Port: "lane"})
+		must(t, err)
+	}
+	_, err = fdb.AddAddress(limited(t), &pb.AddAddressRequest{Switch: "vale2", Port: "lane", Mac: "02:00:00:00:00:03"})
+	must(t, err)
 	_, err = fdb.AddAddress(limited(t), &pb.AddAddressRequest{Switch: "vale1", Port: "b", Mac: "02:00:00:00:00:02"})
 	must(t, err)
 	no := false
@@ -167,11 +183,25 @@ func TestSave(t *testing.T) {
 	if got := p.shown().GetYaml(); got != want {
 		t.Errorf("after a reload of what was saved\n%s\nwant\n%s", got, want)
 	}
+	for _, part := range []string{"kind: persistent", "host: nmlane0", "- hand\n      - lane\n"} {
+		if !strings.Contains(want, part) {
+			t.Errorf("the configuration does not say %q:\n%s", part, want)
+		}
+	}
 	p.signal(syscall.SIGTERM)
 	p.exits(0)
 
-	again, _ := startFile(t, string(text))
+	again, file := startFile(t, string(text))
+	if ifi, err := net.InterfaceByName("nmlane0"); err != nil || len(ifi.HardwareAddr) != 6 {
+		t.Errorf("the host's interface: %v %v", ifi, err)
+	}
 	if got := strings.ReplaceAll(again.shown().GetYaml(), again.dir, p.dir); got != want {
 		t.Errorf("after a restart\n%s\nwant\n%s", got, want)
+	} // Without it, what was tied together is untied first.
+	less := regexp.MustCompile(`(?m)^  - name: lane\n(    .*\n)*|^      - lane\n|^      - mac: "02:00:00:00:00:03"\n.*\n`).ReplaceAllString(string(text), "")
+	must(t, os.WriteFile(file, []byte(less), 0o600))
+	again.hangup()
+	if now := again.shown(); now.GetError() != "" || strings.Contains(now.GetYaml(), "lane") {
+		t.Errorf("without lane: %s\n%s", now.GetError(), now.GetYaml())
 	}
 }

@@ -15,6 +15,8 @@ func (s Spec) normal() Spec {
 	if s.Kind == KindInterface {
 		s.Ifname = cmp.Or(s.Ifname, s.Name)
 		s.Driver = cmp.Or(s.Driver, DriverAuto)
+	} else {
+		s.Driver = ""
 	}
 	return s
 }
@@ -65,13 +67,21 @@ func (g *Registry) configured(s *valeSwitch) ConfiguredSwitch {
 			continue // it comes and goes with its client, or with the port whose host rings it is
 		}
 		name := vp.Name()
+		if t, ok := p.be.(*patch); ok {
+			p = t.inner.p
+			name = p.name
+		}
+		if p.kind == KindPersistent && p.spec == nil {
+			continue // a port that cannot be asked for in this way
+		}
+		plain := name
 		if d, ok := p.be.(*device); ok && d.host.port != nil {
 			name += "*" // as it was attached
 		}
 		c.Ports = append(c.Ports, name)
-		names[vp.Index()] = vp.Name()
+		names[vp.Index()] = plain
 		if o := vp.Options(); o != (vale.PortOptions{}) {
-			c.Options[vp.Name()] = o
+			c.Options[plain] = o
 		}
 	}
 	for _, a := range g.absent {

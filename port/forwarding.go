@@ -32,7 +32,7 @@ func (g *Registry) switchNamed(op, swName string) (*valeSwitch, error) {
 // portNamed finds a port of a switch.
 func (s *valeSwitch) portNamed(op, portName string) (*vale.Port, error) {
 	for _, vp := range s.Ports() {
-		if vp.Name() == portName || s.listName(vp.Name()) == portName {
+		if n := vp.Name(); n == portName || s.listName(n) == portName || n == s.name+":"+portName {
 			return vp, nil
 		}
 	}

@@ -64,7 +64,8 @@ type Spec struct {
 
 	// Host names the counterpart of a KindDevice in the host's network stack, an
 	// interface that is made for it; "" means that it has none. A KindInterface is
-	// its own.
+	// its own. That of a KindPersistent only stands for the port, and discards what
+	// the host sends (NC E.6).
 	Host string
 
 	// DropUnbound drops frames that arrive on queues whose rings no client has

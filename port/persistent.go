@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/hostif"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/name"
 	vale "github.com/netmapd/netmapd/switch"
@@ -22,6 +23,21 @@ type persistent struct {
 	unit  *swallower // while clients have the port open and it is on no switch
 	patch *patch     // the second attachment
 	mac   net.HardwareAddr
+	shown *hostif.Tap // the interface of the host that stands for the port
+}
+
+// show makes the interface of the host that stands for the port, with its address.
+// What the host sends there is discarded, as in netmap (NC E.6): nobody reads it,
+// and the kernel drops what its queue does not hold.
+func (v *persistent) show(ifname string) (err error) {
+	v.shown, err = hostif.OpenTap(hostif.TapConfig{Name: ifname, MAC: v.mac, MTU: defaultMTU})
+	return err
+}
+
+func (v *persistent) free() {
+	if v.shown != nil {
+		v.shown.Close()
+	}
 }
 
 // NewIf answers VALE_NEWIF: a persistent port of the wanted shape, as far as
@@ -35,6 +51,9 @@ func (g *Registry) NewIf(who Caller, ifname string, b *abi.ValeNewif) error {
 	})
 	if err != nil {
 		return err
+	}
+	if p.hwTx == p.hwRx && p.txSlots == p.rxSlots && b.MemID == 0 { // CreatePort could have made it, and it is worth saving
+		p.spec = &Spec{Name: ifname, Kind: KindPersistent, Rings: p.hwTx, Slots: int(p.txSlots)}
 	}
 	b.TxSlots, b.RxSlots, b.TxRings, b.RxRings = p.txSlots, p.rxSlots, uint16(p.hwTx), uint16(p.hwRx)
 	b.MemID = p.region.ID()

@@ -284,7 +284,7 @@ func (g *Registry) createPort(ctx context.Context, s Spec) (p *port, err error) 
 		return nil, refuse("create port", s.Name, unix.EINVAL, "%v", err)
 	}
 	if core.Kind != name.Interface {
-		return nil, refuse("create port", s.Name, unix.EINVAL, "ports of switches appear when a client opens them; only interface and device ports are created")
+		return nil, refuse("create port", s.Name, unix.EINVAL, "ports of switches and pipes appear when a client opens them; only interface, device and persistent ports are created")
 	}
 	switch s.Kind {
 	case KindInterface:
@@ -295,6 +295,12 @@ func (g *Registry) createPort(ctx context.Context, s Spec) (p *port, err error) 
 		p, err = g.createPersistent(Caller{}, s.Name, &abi.Register{
 			TxRings: clamp16(s.Rings), RxRings: clamp16(s.Rings), TxSlots: uint32(clamp16(s.Slots)), RxSlots: uint32(clamp16(s.Slots)),
 		})
+		if err == nil && s.Host != "" {
+			if err = p.be.(*persistent).show(s.Host); err != nil {
+				g.destroy(ctx, p)
+				err = refuseFor("create port", s.Name, err)
+			}
+		}
 	default:
 		err = refuse("create port", s.Name, unix.EINVAL, "kind %q cannot be created; use interface, device or persistent", s.Kind)
 	}

@@ -55,7 +55,7 @@ func TestRefusalsAreStatus1(t *testing.T) {
 		{"port create a/b --slots 9000", "nmctl: netmapd refused the request:\n  name: "},
 		{"port create a --slots 9000", "\n  slots: is 9000, at most 8176 is allowed"},
 		{"port create a --kind device", "\n  devargs: must not be empty"},
-		{"port create a --kind vale", "VALE ports are not created"},
+		{"port create a --kind vale", "ports of kind vale are not created"},
 		{"stats --watch --interval 1ms", "interval: is 1ms, expected 100ms to 1h0m0s"},
 	}
 	_, dir := start(t, controltest.Sample())

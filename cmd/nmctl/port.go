@@ -68,16 +68,20 @@ type portCreateOptions struct {
 
 // AddFlags declares the flags.
 func (o *portCreateOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.kind, "kind", "", "interface (of the kernel) or device (of DPDK); by default device with --devargs, else interface")
+	flags.StringVar(&o.kind, "kind", "", "interface (of the kernel), device (of DPDK) or persistent (a VALE port that stays); by default device with --devargs, else interface")
 	flags.StringVar(&o.ifname, "ifname", "", "kernel interface, when it is not called as the port")
 	flags.StringVar(&o.driver, "driver", "", "how a kernel interface is reached: auto, af_xdp or af_packet (default auto)")
 	flags.StringVar(&o.devargs, "devargs", "", `DPDK device: a PCI address, or a virtual one such as "net_null0,size=60"`)
 	flags.Uint32Var(&o.mtu, "mtu", 0, "bytes of payload in a frame, of a device (default as its driver has it)")
 	flags.Uint32Var(&o.rings, "rings", 0, "queue pairs (default 1, or as many as the hardware has, up to the number of CPUs)")
 	flags.Uint32Var(&o.slots, "slots", 0, "slots in each ring (default 1024)")
-	flags.StringVar(&o.host, "host", "", "name of an interface that the host uses the device through; it is made, and programs have host rings")
+	flags.StringVar(&o.host, "host", "", "name of an interface that is made for the port: the host uses a device through it, and programs have host rings")
 	flags.BoolVar(&o.dropUnbound, "drop-unbound", false, "drop frames of queues that no program has open, instead of giving them to the host")
 }
+
+// createdKinds are the kinds that are asked for; ports of the others appear when
+// they are opened.
+var createdKinds = []string{"interface", "device", "persistent"}
 
 // spec is what the API is asked for.
 func (o *portCreateOptions) spec(name string) (*pb.PortSpec, error) {
@@ -91,7 +95,7 @@ func (o *portCreateOptions) spec(name string) (*pb.PortSpec, error) {
 	}
 	value, ok := pb.PortKind_value["PORT_KIND_"+strings.ToUpper(kind)]
 	if !ok || value == int32(pb.PortKind_PORT_KIND_UNSPECIFIED) {
-		return nil, &usageError{fmt.Sprintf("--kind %q: expected interface or device", o.kind)}
+		return nil, &usageError{fmt.Sprintf("--kind %q: expected interface, device or persistent", o.kind)}
 	}
 	spec.Kind = pb.PortKind(value)
 	if o.driver != "" {
@@ -117,9 +121,10 @@ func newPortCreateCommand(c *cli) *cobra.Command {
 	var o portCreateOptions
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a port that lives until it is deleted", Args: positional("NAME"),
-		Long: "Create a port, which programs open as netmap:NAME, from a kernel interface or a DPDK device.\n" +
+		Long: "Create a port, which programs open as netmap:NAME, from a kernel interface or a DPDK device, or one that\n" +
+			"is only put on VALE switches.\n" +
 			"Ports of VALE switches are not created: they appear when a program opens valeX:name.",
-		Example: "  nmctl port create eth1\n  nmctl port create sink --devargs net_null0,size=60",
+		Example: "  nmctl port create eth1\n  nmctl port create sink --devargs net_null0,size=60\n  nmctl port create lane --kind persistent",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := o.spec(args[0])
 			if err != nil {
@@ -132,7 +137,7 @@ func newPortCreateCommand(c *cli) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	o.AddFlags(cmd.Flags())
-	complete(cmd, "kind", "interface", "device")
+	complete(cmd, "kind", createdKinds...)
 	complete(cmd, "driver", "auto", "af_xdp", "af_packet")
 	return cmd
 }

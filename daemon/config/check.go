@@ -97,6 +97,8 @@ func (k *checker) ports() {
 			}
 		case KindDevice:
 			k.devicePort(key, p)
+		case KindPersistent:
+			k.persistentPort(key, p)
 		}
 		slots := cmp.Or(p.Slots, abi.DefaultSlots)
 		size := abi.RingHeaderSize + slots*abi.SlotSize
@@ -151,10 +153,30 @@ func (k *checker) devicePort(key string, p Port) {
 	}
 }
 
+// persistentPort leaves rings, slots and the host's interface be.
+func (k *checker) persistentPort(key string, p Port) {
+	for _, k2 := range []string{".ifname", ".driver", ".devargs", ".mtu", ".fill", ".unbound"} {
+		if k.given(key + k2) {
+			k.report(key+k2, "not for kind persistent; leave it out")
+		}
+	}
+	if p.Rings > abi.ValeMaxRings {
+		k.report(key+".rings", "found %d, a persistent port has at most %d", p.Rings, abi.ValeMaxRings)
+	}
+	if p.Slots > abi.ValeMaxSlots {
+		k.report(key+".slots", "found %d, the rings of a persistent port have at most %d", p.Slots, abi.ValeMaxSlots)
+	}
+	if err := name.CheckInterface(p.Host); err != nil && p.Host != "" {
+		k.report(key+".host", "%s", why(p.Host, err))
+	}
+}
+
 func (k *checker) switches() {
 	configured, interfaces := make(map[string]bool), make(map[string]string)
+	persistent, once := make(map[string]bool), make(map[string]bool)
 	for _, p := range k.Ports {
 		configured[p.Name] = true
+		persistent[p.Name] = p.Kind == KindPersistent
 		if p.Kind == KindInterface {
 			interfaces[p.Ifname] = p.Name
 		}
@@ -173,9 +195,17 @@ func (k *checker) switches() {
 		k.forwarding(key, s)
 		for j, p := range s.Ports {
 			at := fmt.Sprintf("%s.ports[%d]", key, j)
-			p = strings.TrimSuffix(p, "*")
-			if before := attached.taken(p, at); before != "" {
+			p, hostToo := strings.CutSuffix(p, "*")
+			if persistent[p] && hostToo {
+				k.report(at, "port %q is persistent and has no host rings; leave * out", p)
+			}
+			if before := attached.taken(p, at); before != "" && (!persistent[p] || strings.HasPrefix(before, key+".")) {
 				k.report(at, "port %q is attached by %s; a port is on one switch, once", p, before)
+			} else if before != "" { // it ties two switches together
+				if once[p] {
+					k.report(at, "port %q is attached by two switches before this one; a persistent port is on two at most", p)
+				}
+				once[p] = true
 			}
 			if configured[p] {
 				continue

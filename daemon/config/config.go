@@ -30,8 +30,9 @@ const (
 	Never   = "never"   // DPDK.Hugepages, Interfaces.Open
 	Require = "require" // DPDK.Hugepages: fail without
 
-	KindInterface = "interface" // Port.Kind: a kernel interface
-	KindDevice    = "device"    // Port.Kind: a DPDK virtual device
+	KindInterface  = "interface"  // Port.Kind: a kernel interface
+	KindDevice     = "device"     // Port.Kind: a DPDK device
+	KindPersistent = "persistent" // Port.Kind: a VALE port that stays
 
 	DriverAFXDP    = "af_xdp"    // drivers for kernel interfaces
 	DriverAFPacket = "af_packet" // drivers for kernel interfaces
@@ -130,7 +131,7 @@ type Region struct {
 // Port is a port that exists from the start.
 type Port struct {
 	Name    string `mapstructure:"name" required:"true"` // programs open netmap:NAME
-	Kind    string `mapstructure:"kind" oneof:"interface device" required:"true"`
+	Kind    string `mapstructure:"kind" oneof:"interface device persistent" required:"true"`
 	Ifname  string `mapstructure:"ifname"` // KindInterface; never empty after Load
 	Driver  string `mapstructure:"driver" oneof:"auto af_xdp af_packet" default:"auto"`
 	Devargs string `mapstructure:"devargs"`                           // KindDevice: "net_null0,size=60"
@@ -138,7 +139,7 @@ type Port struct {
 	Slots   int    `mapstructure:"slots" range:"0..8176" default:"0"` // per ring; 0 is 1024, or what the device can
 	MTU     int    `mapstructure:"mtu" range:"0..65535" default:"0"`  // KindDevice; 0 leaves it as it is
 	Fill    string `mapstructure:"fill"`                              // KindDevice: a frame in hexadecimal digits, for net_null
-	Host    string `mapstructure:"host"`                              // KindDevice: its interface in the host
+	Host    string `mapstructure:"host"`                              // KindDevice, KindPersistent: its interface in the host
 	Unbound string `mapstructure:"unbound" oneof:"host drop" default:"host"`
 }
 

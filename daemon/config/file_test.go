@@ -63,7 +63,7 @@ func TestDecodeRefuses(t *testing.T) {
 			[]string{
 				`n.yaml:3: lcores[0].cpu: missing; expected a whole number from 0 to 4095`,
 				`n.yaml:5: ports[0].name: missing; expected a text`,
-				`n.yaml:5: ports[0].kind: missing; expected one of interface, device`,
+				`n.yaml:5: ports[0].kind: missing; expected one of interface, device, persistent`,
 				`n.yaml:7: switches[0].name: missing; expected a text`,
 			},
 		},

@@ -16,9 +16,16 @@ import (
 // The enums of the API and the words of the domain.
 var (
 	kindFromProto = map[pb.PortKind]port.Kind{
-		pb.PortKind_PORT_KIND_VALE:      port.KindVALE,
-		pb.PortKind_PORT_KIND_INTERFACE: port.KindInterface,
-		pb.PortKind_PORT_KIND_DEVICE:    port.KindDevice,
+		pb.PortKind_PORT_KIND_VALE:       port.KindVALE,
+		pb.PortKind_PORT_KIND_INTERFACE:  port.KindInterface,
+		pb.PortKind_PORT_KIND_DEVICE:     port.KindDevice,
+		pb.PortKind_PORT_KIND_PERSISTENT: port.KindPersistent,
+		pb.PortKind_PORT_KIND_PIPE:       port.KindPipe,
+		pb.PortKind_PORT_KIND_MONITOR:    port.KindMonitor,
+		pb.PortKind_PORT_KIND_NULL:       port.KindNull,
+		pb.PortKind_PORT_KIND_HOST:       port.KindHost,
+		pb.PortKind_PORT_KIND_PATCH:      port.KindPatch,
+		pb.PortKind_PORT_KIND_IMPLICIT:   port.KindImplicit,
 	}
 	kindToProto = invert(kindFromProto)
 

@@ -123,6 +123,12 @@ func TestRequestsAreChecked(t *testing.T) {
 		{"a name with a slash", create(&pb.PortSpec{Name: "a/b", Kind: iface}), "spec.name", `"/"`},
 		{"no kind", create(&pb.PortSpec{Name: "a"}), "spec.kind", "must be set"},
 		{"VALE", create(&pb.PortSpec{Name: "a", Kind: pb.PortKind_PORT_KIND_VALE}), "spec.kind", "are not created"},
+		{"a monitor", create(&pb.PortSpec{Name: "a", Kind: pb.PortKind_PORT_KIND_MONITOR}), "spec.kind", "kind monitor are not created"},
+		{
+			"a persistent port with what others have",
+			create(&pb.PortSpec{Name: "a", Kind: pb.PortKind_PORT_KIND_PERSISTENT, Ifname: "e", Driver: 1, Devargs: "x", Mtu: 1, DropUnbound: true, Rings: 17, Slots: 4097, HostIfname: "a b"}),
+			"spec.rings spec.slots spec.ifname spec.driver spec.devargs spec.mtu spec.drop_unbound spec.host_ifname", "at most 4096",
+		},
 		{"a kind of tomorrow", create(&pb.PortSpec{Name: "a", Kind: 99}), "spec.kind", "99 is no kind"},
 		{"a driver of tomorrow", create(&pb.PortSpec{Name: "a", Kind: iface, Driver: 99}), "spec.driver", "99 is no driver"},
 		{"an interface with devargs", create(&pb.PortSpec{Name: "a", Kind: iface, Devargs: "x"}), "spec.devargs", "only for PORT_KIND_DEVICE"},

@@ -106,12 +106,16 @@ func portSpec(spec *pb.PortSpec) (port.Spec, error) {
 		p.interfaceFields(spec)
 	case pb.PortKind_PORT_KIND_DEVICE:
 		p.deviceFields(spec)
+	case pb.PortKind_PORT_KIND_PERSISTENT:
+		p.persistentFields(spec)
 	case pb.PortKind_PORT_KIND_UNSPECIFIED:
-		p.add("spec.kind", "must be set: PORT_KIND_INTERFACE or PORT_KIND_DEVICE")
-	case pb.PortKind_PORT_KIND_VALE:
-		p.add("spec.kind", "VALE ports are not created: they appear when a program opens them")
+		p.add("spec.kind", "must be set: PORT_KIND_INTERFACE, PORT_KIND_DEVICE or PORT_KIND_PERSISTENT")
 	default:
-		p.add("spec.kind", "%d is no kind of port that this daemon knows", spec.GetKind())
+		if kind, ok := kindFromProto[spec.GetKind()]; ok {
+			p.add("spec.kind", "ports of kind %s are not created: they appear when a program opens or attaches them", kind)
+		} else {
+			p.add("spec.kind", "%d is no kind of port that this daemon knows", spec.GetKind())
+		}
 	}
 	if err := p.err(); err != nil {
 		return port.Spec{}, err
@@ -150,6 +154,36 @@ func (p *problems) interfaceFields(spec *pb.PortSpec) {
 	}
 }
 
+// persistentFields lets rings, slots and the host's interface be.
+func (p *problems) persistentFields(spec *pb.PortSpec) {
+	p.atMost("spec.rings", spec.GetRings(), abi.ValeMaxRings)
+	p.atMost("spec.slots", spec.GetSlots(), abi.ValeMaxSlots)
+	if spec.GetIfname() != "" {
+		p.add("spec.ifname", "only for PORT_KIND_INTERFACE")
+	}
+	if spec.GetDriver() != pb.InterfaceDriver_INTERFACE_DRIVER_UNSPECIFIED {
+		p.add("spec.driver", "only for PORT_KIND_INTERFACE")
+	}
+	if spec.GetDevargs() != "" {
+		p.add("spec.devargs", "only for PORT_KIND_DEVICE")
+	}
+	if spec.GetMtu() != 0 {
+		p.add("spec.mtu", "only for PORT_KIND_DEVICE")
+	}
+	if spec.GetDropUnbound() {
+		p.add("spec.drop_unbound", "not for PORT_KIND_PERSISTENT: its frames have no other way")
+	}
+	p.hostIfname(spec)
+}
+
+func (p *problems) hostIfname(spec *pb.PortSpec) {
+	if ifname := spec.GetHostIfname(); ifname != "" {
+		if err := name.CheckInterface(ifname); err != nil {
+			p.add("spec.host_ifname", "%s", why(err))
+		}
+	}
+}
+
 func (p *problems) deviceFields(spec *pb.PortSpec) {
 	p.text("spec.devargs", spec.GetDevargs(), maxDevargs)
 	if spec.GetIfname() != "" {
@@ -158,11 +192,7 @@ func (p *problems) deviceFields(spec *pb.PortSpec) {
 	if spec.GetDriver() != pb.InterfaceDriver_INTERFACE_DRIVER_UNSPECIFIED {
 		p.add("spec.driver", "only for PORT_KIND_INTERFACE; a device names its driver in devargs")
 	}
-	if ifname := spec.GetHostIfname(); ifname != "" {
-		if err := name.CheckInterface(ifname); err != nil {
-			p.add("spec.host_ifname", "%s", why(err))
-		}
-	}
+	p.hostIfname(spec)
 }
 
 // ticketRequest checks what AttachPort asks for, by the grammar that programs

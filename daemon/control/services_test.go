@@ -66,6 +66,11 @@ func TestCreatePortAsksForWhatWasAsked(t *testing.T) {
 			&pb.PortSpec{Name: "null", Kind: pb.PortKind_PORT_KIND_DEVICE, Devargs: "net_null0,size=60"},
 			port.Info{Name: "null", Kind: port.KindDevice, Driver: "net_null0,size=60", TxRings: 1, TxSlots: 1024},
 		},
+		{
+			"a persistent port",
+			&pb.PortSpec{Name: "lane", Kind: pb.PortKind_PORT_KIND_PERSISTENT, Rings: 4, Slots: 256, HostIfname: "lane0"},
+			port.Info{Name: "lane", Kind: port.KindPersistent, TxRings: 4, TxSlots: 256},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.what, func(t *testing.T) {

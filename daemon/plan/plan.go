@@ -86,6 +86,7 @@ func Make(running State, applied, wanted *config.Config) Plan {
 	}
 	m.ports()
 	m.switches()
+	slices.Reverse(m.detach) // of a port that ties two switches together, the second attachment goes first
 	p := Plan{Steps: slices.Concat(m.detach, m.deleteSwitches, m.deletePorts, m.createPorts, m.createSwitches, m.attach, m.forward)}
 	if applied != nil {
 		changed := differences(applied, wanted)

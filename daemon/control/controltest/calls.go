@@ -49,6 +49,9 @@ func (p *Plane) CreatePort(ctx context.Context, spec port.Spec) (port.Info, erro
 		slots = 1024
 	}
 	driver := "net_" + string(spec.Driver)
+	if spec.Kind == port.KindPersistent {
+		driver = ""
+	}
 	if spec.Kind == port.KindDevice {
 		driver = spec.Devargs
 	}

@@ -42,21 +42,49 @@ const (
 	PortKind_PORT_KIND_INTERFACE PortKind = 2
 	// Any other DPDK device, named by its device arguments.
 	PortKind_PORT_KIND_DEVICE PortKind = 3
+	// A VALE port that stays when nobody has it open, on a switch or on none.
+	PortKind_PORT_KIND_PERSISTENT PortKind = 4
+	// One end of a pipe, opened as PORT{ID or PORT}ID.
+	PortKind_PORT_KIND_PIPE PortKind = 5
+	// Shows the traffic of another port; opened with the flags of a monitor.
+	PortKind_PORT_KIND_MONITOR PortKind = 6
+	// Moves nothing, and only holds memory; opened in netmap's mode null.
+	PortKind_PORT_KIND_NULL PortKind = 7
+	// The host rings of an attached port, as a port of the same switch.
+	PortKind_PORT_KIND_HOST PortKind = 8
+	// The second attachment of a persistent port, which ties two switches together.
+	PortKind_PORT_KIND_PATCH PortKind = 9
+	// What pipes hang on whose parent does not exist.
+	PortKind_PORT_KIND_IMPLICIT PortKind = 10
 )
 
 // Enum value maps for PortKind.
 var (
 	PortKind_name = map[int32]string{
-		0: "PORT_KIND_UNSPECIFIED",
-		1: "PORT_KIND_VALE",
-		2: "PORT_KIND_INTERFACE",
-		3: "PORT_KIND_DEVICE",
+		0:  "PORT_KIND_UNSPECIFIED",
+		1:  "PORT_KIND_VALE",
+		2:  "PORT_KIND_INTERFACE",
+		3:  "PORT_KIND_DEVICE",
+		4:  "PORT_KIND_PERSISTENT",
+		5:  "PORT_KIND_PIPE",
+		6:  "PORT_KIND_MONITOR",
+		7:  "PORT_KIND_NULL",
+		8:  "PORT_KIND_HOST",
+		9:  "PORT_KIND_PATCH",
+		10: "PORT_KIND_IMPLICIT",
 	}
 	PortKind_value = map[string]int32{
 		"PORT_KIND_UNSPECIFIED": 0,
 		"PORT_KIND_VALE":        1,
 		"PORT_KIND_INTERFACE":   2,
 		"PORT_KIND_DEVICE":      3,
+		"PORT_KIND_PERSISTENT":  4,
+		"PORT_KIND_PIPE":        5,
+		"PORT_KIND_MONITOR":     6,
+		"PORT_KIND_NULL":        7,
+		"PORT_KIND_HOST":        8,
+		"PORT_KIND_PATCH":       9,
+		"PORT_KIND_IMPLICIT":    10,
 	}
 )
 
@@ -150,7 +178,8 @@ type PortSpec struct {
 	// What programs will open as netmap:NAME. 1 to 15 bytes, none of "-*^/@{}:",
 	// no white space.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// PORT_KIND_INTERFACE or PORT_KIND_DEVICE.
+	// PORT_KIND_INTERFACE, PORT_KIND_DEVICE or PORT_KIND_PERSISTENT; ports of other
+	// kinds appear when they are opened or attached.
 	Kind PortKind `protobuf:"varint,2,opt,name=kind,proto3,enum=netmapd.v1.PortKind" json:"kind,omitempty"`
 	// PORT_KIND_INTERFACE only: the kernel's name of the interface, at most 15
 	// bytes. Empty means the same as name.
@@ -166,7 +195,9 @@ type PortSpec struct {
 	// Slots in each ring. 0 means 1024; at most 8176, the most that the largest
 	// ring object holds.
 	Slots uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
-	// PORT_KIND_DEVICE only: the interface that is made for the device in the
+	// PORT_KIND_PERSISTENT: an interface of the host that stands for the port and
+	// discards what the host sends.
+	// PORT_KIND_DEVICE: the interface that is made for the device in the
 	// host's network stack, with the device's address and MTU. The host sends and
 	// receives through it what no program takes, and programs have host rings. At
 	// most 15 bytes; empty for none. A kernel interface is its own.
@@ -1283,12 +1314,20 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\x12AttachPortResponse\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x124\n" +
 	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12#\n" +
-	"\rattach_socket\x18\x03 \x01(\tR\fattachSocket*h\n" +
+	"\rattach_socket\x18\x03 \x01(\tR\fattachSocket*\x82\x02\n" +
 	"\bPortKind\x12\x19\n" +
 	"\x15PORT_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePORT_KIND_VALE\x10\x01\x12\x17\n" +
 	"\x13PORT_KIND_INTERFACE\x10\x02\x12\x14\n" +
-	"\x10PORT_KIND_DEVICE\x10\x03*\x8b\x01\n" +
+	"\x10PORT_KIND_DEVICE\x10\x03\x12\x18\n" +
+	"\x14PORT_KIND_PERSISTENT\x10\x04\x12\x12\n" +
+	"\x0ePORT_KIND_PIPE\x10\x05\x12\x15\n" +
+	"\x11PORT_KIND_MONITOR\x10\x06\x12\x12\n" +
+	"\x0ePORT_KIND_NULL\x10\a\x12\x12\n" +
+	"\x0ePORT_KIND_HOST\x10\b\x12\x13\n" +
+	"\x0fPORT_KIND_PATCH\x10\t\x12\x16\n" +
+	"\x12PORT_KIND_IMPLICIT\x10\n" +
+	"*\x8b\x01\n" +
 	"\x0fInterfaceDriver\x12 \n" +
 	"\x1cINTERFACE_DRIVER_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15INTERFACE_DRIVER_AUTO\x10\x01\x12\x1b\n" +
