@@ -42,6 +42,15 @@ func (p plane) Info() control.Info {
 // SetLogLevel changes how much is logged.
 func (p plane) SetLogLevel(level string) { p.d.setLogLevel(level) }
 
+// Capture begins a capture.
+func (p plane) Capture(ctx context.Context, spec port.CaptureSpec) (control.Capture, error) {
+	c, err := p.Registry.Capture(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // Config returns the configuration as it is now.
 func (p plane) Config(ctx context.Context) (control.Config, error) {
 	conf := &p.d.conf

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"slices"
 
 	"github.com/netmapd/netmapd/netmap/abi"
 	vale "github.com/netmapd/netmapd/switch"
@@ -31,23 +32,42 @@ func (p *port) bypassed() bool {
 	return isDevice && p.sw != nil
 }
 
-// copiesOf are the taps of the monitors of ring i; a queue of a tap may have no
-// ring of its number, and is with the last one then.
-func copiesOf(ks []*kring, i int) []*tap {
-	if len(ks) == 0 {
-		return nil
+// onlookers see the frames of a queue: the taps of monitors, and captures.
+type onlookers struct {
+	taps     []*tap
+	captures []*ringLens
+}
+
+func (o *onlookers) none() bool { return len(o.taps)+len(o.captures) == 0 }
+
+// see shows them the frames of a batch that begin at the fragments first lists.
+func (o *onlookers) see(b *vale.Batch, first []uint16, dir int) {
+	for _, t := range o.taps {
+		t.copyBatch(b, first, dir)
 	}
-	return append([]*tap(nil), ks[min(i, len(ks)-1)].watch.copies...)
+	for _, c := range o.captures {
+		c.w.seeBatch(b, dir == abi.DirTx, first)
+	}
+}
+
+// copiesOf are the onlookers of ring i; a queue of a tap may have no ring of its
+// number, and is with the last one then.
+func copiesOf(ks []*kring, i int) (o onlookers) {
+	if len(ks) == 0 {
+		return o
+	}
+	w := &ks[min(i, len(ks)-1)].watch
+	return onlookers{slices.Clone(w.copies), slices.Clone(w.captures)}
 }
 
 // through is source i of an attached port as the switch gets it.
 func (p *port) through(i int, src vale.Source) vale.Source {
 	_, rx := p.beside()
-	taps := copiesOf(rx, i)
-	if len(taps) == 0 {
+	by := copiesOf(rx, i)
+	if by.none() {
 		return src
 	}
-	l := &sourceLens{Source: src, taps: taps}
+	l := &sourceLens{Source: src, by: by}
 	if a, ok := src.(vale.Armer); ok {
 		return armedLens{l, a}
 	}
@@ -60,8 +80,8 @@ func (p *port) onTo(sinks []vale.Sink) []vale.Sink {
 	out := make([]vale.Sink, len(sinks))
 	for i, s := range sinks {
 		out[i] = s
-		if taps := copiesOf(tx, i); len(taps) > 0 {
-			out[i] = &sinkLens{Sink: s, taps: taps}
+		if by := copiesOf(tx, i); !by.none() {
+			out[i] = &sinkLens{s, by}
 		}
 	}
 	return out
@@ -93,7 +113,7 @@ func (g *Registry) refit(ctx context.Context, p *port) error {
 // sourceLens shows monitors what a source offers.
 type sourceLens struct {
 	vale.Source
-	taps  []*tap
+	by    onlookers
 	first [vale.MaxBatch]uint16
 }
 
@@ -105,9 +125,7 @@ func (l *sourceLens) Next(b *vale.Batch) int {
 		l.first[n] = uint16(i)
 		n++
 	}
-	for _, t := range l.taps {
-		t.copyBatch(b, l.first[:n], abi.DirRx)
-	}
+	l.by.see(b, l.first[:n], abi.DirRx)
 	return slots
 }
 
@@ -120,14 +138,12 @@ type armedLens struct {
 // sinkLens shows monitors what a sink is given.
 type sinkLens struct {
 	vale.Sink
-	taps []*tap
+	by onlookers
 }
 
 // Deliver hands the frames to the sink. Monitors see them before (NC E.8).
 func (l *sinkLens) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, bytes uint64) {
-	for _, t := range l.taps {
-		t.copyBatch(b, list, abi.DirTx)
-	}
+	l.by.see(b, list, abi.DirTx)
 	return l.Sink.Deliver(b, list, d)
 }
 

@@ -32,7 +32,10 @@ type monitor struct {
 }
 
 // watchers are the monitors of one ring, in the order in which they came.
-type watchers struct{ copies, zcopies []*tap }
+type watchers struct {
+	copies, zcopies []*tap
+	captures        []*ringLens // which are no monitors, and see what copy monitors do
+}
 
 // createMonitor makes the monitor of one registration. Errors of finding the port
 // are those of opening it; EINVAL for a port that is not open.
@@ -69,7 +72,7 @@ func (g *Registry) createMonitor(ctx context.Context, who Caller, full string, r
 		return nil, noRoom(op, full, err)
 	}
 	m.plain, p.be, p.ephemeral, p.unnamed, p.lc = plain{g, p}, m, true, true, parent.lc
-	if len(parent.monitors) == 0 {
+	if !parent.watched() {
 		if err := parent.be.monitored(ctx); err != nil {
 			p.free(g)
 			return nil, refuseFor(op, full, err)
@@ -239,14 +242,17 @@ func (m *monitor) rewatch(parent *port, id int) {
 
 // ring is what the watchers of a ring come to, for the lcores.
 func (w *watchers) ring(k *kring) *ring.Watch {
-	if len(w.copies)+len(w.zcopies) == 0 {
+	if len(w.copies)+len(w.zcopies)+len(w.captures) == 0 {
 		return nil
 	}
 	out := &ring.Watch{}
-	if copies := slices.Clone(w.copies); len(copies) > 0 {
+	if copies, captures := slices.Clone(w.copies), slices.Clone(w.captures); len(copies)+len(captures) > 0 {
 		out.Seen = func(from, n uint32) {
 			for _, t := range copies {
 				t.copy(k.Ring, from, n)
+			}
+			for _, l := range captures {
+				l.see(from, n)
 			}
 		}
 	}
@@ -310,6 +316,12 @@ func (m *monitor) die(ctx context.Context) {
 
 // stopMonitors ends all monitors of a port that nobody has open any more.
 func (p *port) stopMonitors(ctx context.Context) {
+	if len(p.captures) > 0 && p.kind == KindPipe { // there is nothing to carry any more
+		p.loseCaptures()
+		if len(p.monitors) == 0 {
+			p.be.unmonitored(ctx)
+		}
+	}
 	if len(p.monitors) == 0 {
 		return
 	}
@@ -317,7 +329,9 @@ func (p *port) stopMonitors(ctx context.Context) {
 		m.die(ctx)
 	}
 	p.monitors = nil
-	p.be.unmonitored(ctx)
+	if !p.watched() {
+		p.be.unmonitored(ctx)
+	}
 }
 
 // leave takes the monitor off its port.
@@ -332,7 +346,7 @@ func (m *monitor) leave(ctx context.Context) bool {
 	parent := m.parent
 	m.parent = nil
 	parent.monitors = slices.DeleteFunc(parent.monitors, func(o *monitor) bool { return o == m })
-	if len(parent.monitors) == 0 {
+	if !parent.watched() {
 		if err := m.g.quiesce(ctx); err != nil {
 			m.g.log.Error("a monitored port goes on as if it were", "port", parent.name, "err", err)
 			return true

@@ -40,6 +40,8 @@ type port struct {
 	monitors []*monitor
 	sinks    []vale.Sink // of an attached port, lenses left out
 
+	captures []*captured // that look at it
+
 	past  vale.Counters // from switches it was on before
 	books vale.Counters // of frames that no switch counts; the lcore's
 	be    backend
@@ -172,6 +174,7 @@ func (p *port) free(g *Registry) {
 // destroy removes a port that is neither open nor attached. When an lcore does
 // not answer, its memory and device are leaked rather than pulled from under it.
 func (g *Registry) destroy(ctx context.Context, p *port) {
+	p.loseCaptures()
 	err := p.be.close(ctx) // nothing to do, unless a close failed
 	if err == nil {
 		err = g.quiesce(ctx)

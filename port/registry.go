@@ -61,6 +61,7 @@ type Registry struct {
 	extra    map[int]uint32 // extra buffers by uid
 	departed departed
 	forward  atomic.Bool // netmap's parameter fwd, as lcores see it
+	captures int         // running
 	nextPort uint64
 	nextMem  uint16
 	nextSess uint32

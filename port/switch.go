@@ -285,7 +285,7 @@ func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attach
 	if err != nil {
 		return err
 	}
-	if err := g.joinSwitch(ctx, s, p, sinks); err != nil {
+	if err := g.joinSwitch(ctx, s, p, p.onTo(sinks)); err != nil {
 		at.unplug()
 		return err
 	}

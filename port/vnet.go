@@ -89,6 +89,7 @@ func (g *Registry) SetHeaderLen(ctx context.Context, full string, length uint32)
 	if h.length = int(length); length != 0 {
 		h.most = int(min(p.region.Geometry().Buf.Size, 1<<16-1))
 	}
+	p.tellCaptures()
 	if p.vp == nil {
 		return nil
 	}

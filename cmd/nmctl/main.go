@@ -39,6 +39,8 @@ func commands(c *cli) []*cobra.Command {
 		newSwitchCommand(c),
 		newFdbCommand(c),
 		newTraceCommand(c),
+		newCaptureCommand(c),
+		newExtcapCommand(c),
 		newConfigCommand(c),
 		newStatsCommand(c),
 		newSystemCommand(c),
@@ -57,7 +59,7 @@ func commands(c *cli) []*cobra.Command {
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(extcapArgs(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)

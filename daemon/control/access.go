@@ -55,6 +55,9 @@ var rights = map[string]right{
 	pb.ForwardingService_SetPortForwarding_FullMethodName: {access.Administer, onSwitch},
 	pb.ForwardingService_TraceFrame_FullMethodName:        {access.View, nil},
 
+	// Which ports is asked again once they are known.
+	pb.CaptureService_Capture_FullMethodName: {access.Monitor, nil},
+
 	pb.StatsService_GetStats_FullMethodName:   {access.View, nil},
 	pb.StatsService_WatchStats_FullMethodName: {access.View, nil},
 

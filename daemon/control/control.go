@@ -38,6 +38,7 @@ type Plane interface {
 	Detach(ctx context.Context, sw, portName string) error
 
 	Forwarding
+	Capturing
 
 	// Snapshot returns all counters, taken together.
 	Snapshot(ctx context.Context) (port.Snapshot, error)

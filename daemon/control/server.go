@@ -73,6 +73,7 @@ func NewServer(plane Plane, o Options) *Server {
 	pb.RegisterPortServiceServer(s.grpc, &portService{plane: plane})
 	pb.RegisterSwitchServiceServer(s.grpc, &switchService{plane: plane})
 	pb.RegisterForwardingServiceServer(s.grpc, &forwardingService{plane: plane})
+	pb.RegisterCaptureServiceServer(s.grpc, &captureService{plane: plane, may: s.check, stopping: s.stopping})
 	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, stopping: s.stopping})
 	pb.RegisterConfigServiceServer(s.grpc, &configService{plane: plane})
 	pb.RegisterSystemServiceServer(s.grpc, &systemService{plane: plane})

@@ -28,20 +28,23 @@ func New(state State) *Plane { return &Plane{state: state} }
 
 // State is what a Plane answers.
 type State struct {
-	Ports     []port.Info
-	Switches  []port.SwitchInfo
-	Snapshot  port.Snapshot
-	Info      control.Info
-	Addresses []port.Address // of every switch
-	Trace     port.Trace     // of every frame
-	Tickets   []Ticket       // those given, in order
-	Config    control.Config
-	Changes   control.Changes // of every configuration
-	Wrong     []string        // what is wrong with every configuration
-	Err       error           // not nil: every call fails with it
-	Panic     any             // not nil: every call panics with it
-	Block     chan struct{}   // not nil: every call waits until it is closed
-	Entered   chan struct{}   // not nil: every call sends to it first
+	Ports         []port.Info
+	Switches      []port.SwitchInfo
+	Snapshot      port.Snapshot
+	Info          control.Info
+	Addresses     []port.Address       // of every switch
+	Trace         port.Trace           // of every frame
+	Frames        []port.CapturedFrame // of every capture
+	Missed        []uint64             // by every capture
+	KeepCapturing bool                 // captures do not end with State.Frames
+	Tickets       []Ticket             // those given, in order
+	Config        control.Config
+	Changes       control.Changes // of every configuration
+	Wrong         []string        // what is wrong with every configuration
+	Err           error           // not nil: every call fails with it
+	Panic         any             // not nil: every call panics with it
+	Block         chan struct{}   // not nil: every call waits until it is closed
+	Entered       chan struct{}   // not nil: every call sends to it first
 }
 
 // Ticket is a ticket that was given.

@@ -36,6 +36,12 @@ func Sample() State {
 			},
 			Switch: "vale0", Port: "vale0:gen",
 		},
+		Frames: []port.CapturedFrame{
+			{Time: Epoch.Add(123456789), Port: 0, Out: true, Length: 60, Data: sampleFrame(17)},
+			{Time: Epoch.Add(123456790), Port: 1, Length: 1514, Data: sampleFrame(17)},
+			{Time: Epoch.Add(time.Second), Port: 0, Length: 60, Data: sampleFrame(6)},
+		},
+		Missed: []uint64{7, 0},
 		Config: control.Config{
 			YAML: "version: 1\nlog:\n  level: debug\n", File: "/etc/netmapd/netmapd.yaml", Applied: Epoch, Err: "the change failed",
 		},
@@ -89,4 +95,12 @@ func sampleSnapshot() port.Snapshot {
 		}},
 		Sessions: 2, Descriptors: 2,
 	}
+}
+
+// sampleFrame is one of IPv4 with this protocol.
+func sampleFrame(protocol byte) []byte {
+	f := make([]byte, 60)
+	copy(f, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45})
+	f[23] = protocol
+	return f
 }
