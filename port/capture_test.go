@@ -123,7 +123,10 @@ func TestCapturePipe(t *testing.T) {
 	from, to := b.open("netmap:p{1"), b.open("netmap:p}1")
 	c := b.capture(port.CaptureSpec{Ports: []string{"p}1"}})
 	sent := frame(1, 2, 60, 0)
-	send(t, from, 0, sent)
+	if !from.TxRings()[0].Send(sent) {
+		t.Fatal("no room")
+	}
+	must(t, from.TxSync())
 	receive(t, to, 1)
 	if f := b.captured(c); f.Out || !bytes.Equal(f.Data, sent) {
 		t.Errorf("captured %+v", f)
