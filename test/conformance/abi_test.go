@@ -320,6 +320,44 @@ func abi22(e *env) {
 	if got != want || got.MemID < 2 {
 		e.Errorf("the pools are\n%+v, want\n%+v", got, want)
 	}
+	abi22Kinds(e)
+}
+
+// abi22Kinds: who has a region of his own, and how large it is; the sizes are NC A.10's examples.
+func abi22Kinds(e *env) {
+	p, sw := e.program(), e.vale()
+	asked := func(d *port) abi.PoolsInfo { return e.pools(p, d.name, 0) }
+	four, long := e.openPort(p, sw+":four", rings(4, 4)), e.openPort(p, sw+":long", slots(4096, 4096))
+	own := e.openPort(p, sw+":own")
+	for _, c := range []struct {
+		what              string
+		got               abi.PoolsInfo
+		size              uint64
+		rings, ring, bufs uint32
+	}{
+		{"4 rings each way", asked(four), 55074816, 26, 20480, 26626},
+		{"4096 slots", asked(long), 169893888, 32, 65792, 81922},
+	} {
+		if g := c.got; g.MemSize != c.size || g.RingCount != c.rings || g.RingSize != c.ring || g.BufCount != c.bufs {
+			e.Errorf("%s: the pools are %+v, want %+v", c.what, g, c)
+		}
+	}
+	if m := e.monitor(sw+":own", abi.FlagMonitorRx); m.reg.MemSize != 8478720 || m.reg.MemID == own.reg.MemID {
+		e.Errorf("a copy monitor has %d bytes in region %d", m.reg.MemSize, m.reg.MemID)
+	}
+	// Those that live in another's.
+	pipe := e.openPort(p, sw+":own{1")
+	if asked(pipe) != asked(own) {
+		e.Errorf("the pools of a pipe are %+v, want %+v", asked(pipe), asked(own))
+	}
+	for what, d := range map[string]*port{
+		"a pipe": pipe, "a zero-copy monitor": e.monitor(sw+":own", abi.FlagMonitorTx|abi.FlagZcopyMon),
+		"a null port": e.openPort(p, "any", mode(abi.ModeNull, 0), memID(own.reg.MemID)),
+	} {
+		if d.reg.MemID != own.reg.MemID || d.reg.MemSize != own.reg.MemSize {
+			e.Errorf("%s: region %d of %d bytes, want %d of %d", what, d.reg.MemID, d.reg.MemSize, own.reg.MemID, own.reg.MemSize)
+		}
+	}
 }
 
 func abi23(e *env) {

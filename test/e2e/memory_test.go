@@ -15,6 +15,7 @@ import (
 
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 )
 
 // What names say of memory and offsets does what the options do.
@@ -188,5 +189,124 @@ limits: {memory-mb-per-uid: 150}
 	}
 	if regions["ours"] != "-" || regions["everybodys"] != "-" || regions["vale0:own"] != "41001" || regions["vale1:againb"] != "41002" {
 		t.Errorf("owners of regions are %v", regions)
+	}
+}
+
+// memory makes a memfd for a hostile attach.
+func memory(t *testing.T, size int64, flags, seals int) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("hostile", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|flags)
+	if err != nil {
+		t.Skipf("memfd_create: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	must(t, unix.Ftruncate(fd, size))
+	if seals != 0 {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
+		must(t, err)
+	}
+	return fd
+}
+
+// Only memory that nobody can take away is taken, whatever a client says of it,
+// and a refusal leaves nothing behind.
+func TestHostileMemory(t *testing.T) {
+	const (
+		mb   = 1 << 20
+		good = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	)
+	d := startDaemon(t)
+	s, err := openRawSession(d.dir)
+	must(t, err)
+	defer s.close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	must(t, err)
+	defer file.Close() //nolint:errcheck // nothing in it
+	must(t, file.Truncate(16*mb))
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	must(t, err)
+	for _, c := range []struct {
+		what string
+		size uint64 // as said
+		fd   func(t *testing.T) int
+		want unix.Errno
+	}{
+		{"no seals", 16 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, 0) }, unix.EINVAL},
+		{"it can shrink", 16 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, unix.F_SEAL_GROW|unix.F_SEAL_SEAL) }, unix.EINVAL},
+		{"more seals can follow", 16 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW) }, unix.EINVAL},
+		{"read only", 16 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, good|unix.F_SEAL_WRITE) }, unix.EINVAL},
+		{"said to be larger", 32 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, good) }, unix.EINVAL},
+		{"said to be smaller", 8 * mb, func(t *testing.T) int { return memory(t, 16*mb, 0, good) }, unix.EINVAL},
+		{"empty", 0, func(t *testing.T) int { return memory(t, 0, 0, good) }, unix.EINVAL},
+		{"said to be something", 16 * mb, func(t *testing.T) int { return memory(t, 0, 0, good) }, unix.EINVAL},
+		{"no whole pages", 16*mb + 1, func(t *testing.T) int { return memory(t, 16*mb+1, 0, good) }, unix.EINVAL},
+		{"too small for its pools", 8 * mb, func(t *testing.T) int { return memory(t, 8*mb, 0, good) }, unix.ENOMEM},
+		{"endless", 1 << 62, func(t *testing.T) int { return memory(t, 1<<62, 0, good) }, unix.ENOMEM},
+		{"hugepages that are not there", 16 * mb, func(t *testing.T) int { return memory(t, 16*mb, unix.MFD_HUGETLB, good) }, unix.EINVAL},
+		{"a file", 16 * mb, func(*testing.T) int { return int(file.Fd()) }, unix.EINVAL},
+		{"no file", 16 * mb, func(*testing.T) int { return event }, unix.EINVAL},
+		{"as it should be", 1024 * mb, func(t *testing.T) int { return memory(t, 1024*mb, 0, good) }, 0},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			fd := c.fd(t)
+			conn, err := dialRaw(d.dir)
+			must(t, err)
+			defer conn.close()
+			opts := abi.Encode(abi.Encode(nil, wire.Option{Type: abi.OptExtmem, Size: 72}), abi.Extmem{UsrPtr: 4096, Pools: abi.PoolsInfo{MemSize: c.size}})
+			q := wire.Control{Token: s.Token, ReqType: abi.ReqRegister, Version: abi.APIVersion, OptionBytes: uint16(len(opts))}
+			copy(q.Name[:], "vale0:x")
+			a, err := conn.request(wire.Append(nil, wire.TypeControl, 0, q, append(abi.Encode(nil, allRings()), opts...)), fd)
+			must(t, err)
+			defer a.close()
+			got := unix.Errno(a.Errno) // of what is not even memory
+			if got == 0 {
+				_, err = wire.Take(a.rest, &q)
+				must(t, err)
+				got = unix.Errno(q.Errno)
+			}
+			if got != c.want || (got == 0) != (len(a.fds) > 0) {
+				t.Errorf("answered with %d and %d descriptors, want %d", got, len(a.fds), c.want)
+			}
+			// Of what a region has, only what is in use takes memory.
+			var st unix.Stat_t
+			must(t, unix.Fstat(fd, &st))
+			if used := st.Blocks * 512; c.want == 0 && (used == 0 || used > 16*mb) {
+				t.Errorf("a region of 1 GiB uses %d bytes", used)
+			}
+		})
+	}
+	waitFor(t, "no region to be left", func() error {
+		for _, r := range d.snapshot(t).GetRegions() {
+			if r.Owner != nil {
+				return fmt.Errorf("region %s is", r.GetName())
+			}
+		}
+		return nil
+	})
+}
+
+// Pages are there when they are used.
+func TestRegionsAreLazy(t *testing.T) {
+	d := startDaemon(t)
+	shared := func() (kb int) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid()))
+		must(t, err)
+		_, after, _ := strings.Cut(string(status), "RssShmem:")
+		_, err = fmt.Sscan(after, &kb)
+		must(t, err)
+		return kb
+	}
+	before := shared()
+	const ports, each = 10, 42369024
+	for i := range ports {
+		p, err := netmap.Open(context.Background(), fmt.Sprint("vale0:", i), netmap.WithRuntimeDir(d.dir))
+		must(t, err)
+		defer p.Close() //nolint:errcheck // the test ends
+		if p.Region().Size() != each {
+			t.Fatalf("a region has %d bytes", p.Region().Size())
+		}
+	}
+	if used := (shared() - before) << 10; used > ports*each/20 {
+		t.Errorf("%d idle ports with %d bytes of memory each use %d", ports, each, used)
 	}
 }
