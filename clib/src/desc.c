@@ -199,16 +199,19 @@ static int wake_sock(struct nmd_desc *d)
  * await_unbound waits until the daemon has noticed that the last descriptor is
  * gone: close(2) on netmap returns after the port was released (NC B.11), and
  * programs open it again at once. On a busy machine that takes a while. Where other
- * processes can hold the descriptor too the wait is short.
+ * processes can hold the descriptor too the wait is short, and so it is after one that
+ * was in vain.
  */
 static void await_unbound(struct nmd_desc *d)
 {
-	enum { WAIT_MS = 500, SHARED_MS = 20 };
+	enum { WAIT_MS = 500, SHORT_MS = 20 };
+	static _Atomic bool in_vain;
 	struct pollfd p = {.fd = wake_sock(d), .events = 0};
+	bool brief = atomic_load(&d->shared) || atomic_load(&in_vain);
 	int err = errno;
 
 	if (atomic_load(&d->bound) && !nmd_desc_gone(d) && p.fd >= 0)
-		REAL(poll)(&p, 1, atomic_load(&d->shared) ? SHARED_MS : WAIT_MS); /* hangup */
+		atomic_store(&in_vain, REAL(poll)(&p, 1, brief ? SHORT_MS : WAIT_MS) == 0); /* hangup */
 	errno = err;
 }
 
