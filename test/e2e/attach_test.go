@@ -72,10 +72,10 @@ func TestMalformedMessages(t *testing.T) {
 		{"join and more", append(patched(joinMessage(s.Token), atLength, 27), 1, 2, 3), nil, "3 bytes after the body of a join"},
 		{"half a redeem", wire.Append(nil, wire.TypeRedeem, 0, nil, make([]byte, 23)), nil, "wire.Redeem has 24 bytes, have 23"},
 		{"redeem and more", wire.Append(nil, wire.TypeRedeem, 0, wire.Redeem{}, []byte{1}), nil, "1 bytes after the body of a redeem"},
-		{"one surplus descriptor", sessionMessage(), many[:1], "a request carries one descriptor"},
-		{"four surplus descriptors", sessionMessage(), many[:4], "a request carries one descriptor"},
-		{"more than fit", sessionMessage(), many[:5], "a request carries one descriptor"},
-		{"200 surplus descriptors", sessionMessage(), many, "a request carries one descriptor"},
+		{"one surplus descriptor", sessionMessage(), many[:1], "a request carries a SOCK_SEQPACKET Unix socket"},
+		{"four surplus descriptors", sessionMessage(), many[:4], "a request carries a SOCK_SEQPACKET Unix socket"},
+		{"more than fit", sessionMessage(), many[:5], "a request carries a SOCK_SEQPACKET Unix socket"},
+		{"200 surplus descriptors", sessionMessage(), many, "a request carries a SOCK_SEQPACKET Unix socket"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := dialRaw(d.dir)
@@ -115,7 +115,7 @@ func TestReplyDescriptors(t *testing.T) {
 		must(t, err)
 		return fd
 	}
-	const noSocket, notOne = "no socket for the answer came with it", "a request carries one descriptor, a SOCK_SEQPACKET Unix socket"
+	const noSocket, notOne = "no socket for the answer came with it", "a request carries a SOCK_SEQPACKET Unix socket"
 	for _, c := range []struct {
 		name string
 		fds  []int

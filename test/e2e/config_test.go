@@ -24,7 +24,7 @@ func TestConfigRefused(t *testing.T) {
 		{"unknown section", "version: 1\nswitchs: []\n", nil, []string{"bad.yaml:2", "switchs", "unknown key"}, false},
 		{"text for a number", "version: 1\nlimits:\n  sessions: many\n", nil, []string{"bad.yaml:3", "limits.sessions", "expected a whole number", `"many"`}, false},
 		{"a list for a text", "version: 1\nlog:\n  level: [info]\n", nil, []string{"bad.yaml:3", "log.level"}, false},
-		{"a number out of range", "version: 1\nports:\n- name: x\n  kind: device\n  devargs: net_null0\n  rings: 1000\n", nil, []string{"bad.yaml:6", "ports[0].rings", "1 to 64"}, false},
+		{"a number out of range", "version: 1\nports:\n- name: x\n  kind: device\n  devargs: net_null0\n  rings: 1000\n", nil, []string{"bad.yaml:6", "ports[0].rings", "0 to 64"}, false},
 		{"a wrong duration", "version: 1\nlcores:\n- cpu: 0\n  spin: 5 parsecs\n", nil, []string{"bad.yaml:4", "lcores[0].spin"}, false},
 		{"no version", "log:\n  level: info\n", nil, []string{"bad.yaml", "version"}, false},
 		{"a later version", "version: 99\n", nil, []string{"bad.yaml:1", "version"}, false},
@@ -79,7 +79,7 @@ func TestConfigDevice(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("netmapd exits with %v, want 1", cmd.ProcessState)
 	}
-	for _, want := range []string{"bad.yaml:3", "ports[0]", "net_nosuch0"} {
+	for _, want := range []string{"bad.yaml:3", `create port \"x\"`, "net_nosuch0"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("netmapd says %s, which lacks %q", out, want)
 		}

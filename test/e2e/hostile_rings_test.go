@@ -182,7 +182,7 @@ func TestSlotContents(t *testing.T) {
 		{"as long as can be said", []slot{{own, 65535, 0}}, "bad_length"},
 		{"nothing", []slot{{own, 0, 0}}, "too_short"},
 		{"no whole header", []slot{{own, 13, 0}}, "too_short"},
-		{"data elsewhere", []slot{{own, frameLen, abi.NSIndirect}}, "indirect"},
+		{"data where its client cannot read", []slot{{own, frameLen, abi.NSIndirect | abi.NSIndirectFault}}, "indirect"},
 		{"65 fragments", chain(65), "too_many_fragments"},
 		{"a bad fragment", []slot{{own, 100, abi.NSMoreFrag}, {1 << 31, 100, 0}}, "bad_index"},
 		{"a fragment too long", []slot{{own, 100, abi.NSMoreFrag}, {own, 65535, 0}}, "bad_length"},
