@@ -204,7 +204,7 @@ static int wake_sock(struct nmd_desc *d)
  */
 static void await_unbound(struct nmd_desc *d)
 {
-	enum { WAIT_MS = 500, SHORT_MS = 20 };
+	enum { WAIT_MS = 150, SHORT_MS = 20 };
 	static _Atomic bool in_vain;
 	struct pollfd p = {.fd = wake_sock(d), .events = 0};
 	bool brief = atomic_load(&d->shared) || atomic_load(&in_vain);
