@@ -61,6 +61,9 @@ test: ## everything that CI runs
 nic-lab: ## the tests with NICs alone, in a machine that QEMU plays; part of make test
 	scripts/nic-lab
 
+test-hardware: ## the tests with NICs on those of this machine: NICS='ADDRESS ADDRESS', pairs that a cable joins
+	scripts/test-hardware $(NICS)
+
 bench: ## speed beside that of others, into bench/results; QUICK=1 takes under 3 minutes, ROWS=regexp selects
 	scripts/bench
 
@@ -99,4 +102,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib install-clib manuals install deb demo test nic-lab bench fuzz fuzz-targets soak lint fmt generate generate-check clean help
+.PHONY: build clib install-clib manuals install deb demo test nic-lab test-hardware bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

@@ -11,13 +11,29 @@ import (
 	"github.com/netmapd/netmapd/test/niclab/talk"
 )
 
-// A cable is the far end of a NIC: what the NIC sends arrives here, what is written here the NIC receives.
-type cable struct {
-	c *net.UnixConn
-
+// An inbox holds frames until they are looked at.
+type inbox struct {
 	mu     sync.Mutex
 	frames [][]byte
 	more   chan struct{} // something was added
+}
+
+func newInbox() inbox { return inbox{more: make(chan struct{}, 1)} }
+
+func (b *inbox) add(frame []byte) {
+	b.mu.Lock()
+	b.frames = append(b.frames, frame)
+	b.mu.Unlock()
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+}
+
+// A cable is the far end of a NIC: what the NIC sends arrives here, what is written here the NIC receives.
+type cable struct {
+	inbox
+	c *net.UnixConn
 }
 
 // plugCable takes an end that QEMU has made.
@@ -29,7 +45,7 @@ func plugCable(own, qemu string) (*cable, error) {
 	}
 	// Frames wait here for the test; QEMU drops what does not fit.
 	_ = c.SetReadBuffer(8 << 20)
-	cb := &cable{c: c, more: make(chan struct{}, 1)}
+	cb := &cable{newInbox(), c}
 	go cb.collect()
 	return cb, nil
 }
@@ -41,13 +57,7 @@ func (c *cable) collect() {
 		if err != nil {
 			return // the machine is gone
 		}
-		c.mu.Lock()
-		c.frames = append(c.frames, append([]byte(nil), buf[:n]...))
-		c.mu.Unlock()
-		select {
-		case c.more <- struct{}{}:
-		default:
-		}
+		c.add(append([]byte(nil), buf[:n]...))
 	}
 }
 
@@ -63,30 +73,30 @@ func (c *cable) send(t *testing.T, frames ...[]byte) {
 }
 
 // take removes the frames of ours that have come, and forgets the others: a guest's kernel says things of its own accord.
-func (c *cable) take() (ours [][]byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, f := range c.frames {
+func (b *inbox) take() (ours [][]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.frames {
 		if talk.Ours(f) {
 			ours = append(ours, f)
 		}
 	}
-	c.frames = nil
+	b.frames = nil
 	return ours
 }
 
 // waitFor waits for a frame of anybody's.
-func (c *cable) waitFor(wanted func([]byte) bool, limit time.Duration) bool {
+func (b *inbox) waitFor(wanted func([]byte) bool, limit time.Duration) bool {
 	over := time.After(limit)
 	for {
-		c.mu.Lock()
-		found := slices.ContainsFunc(c.frames, wanted)
-		c.mu.Unlock()
+		b.mu.Lock()
+		found := slices.ContainsFunc(b.frames, wanted)
+		b.mu.Unlock()
 		if found {
 			return true
 		}
 		select {
-		case <-c.more:
+		case <-b.more:
 		case <-over:
 			return false
 		}
@@ -94,12 +104,12 @@ func (c *cable) waitFor(wanted func([]byte) bool, limit time.Duration) bool {
 }
 
 // recv waits for as many frames of ours.
-func (c *cable) recv(t *testing.T, count int) (got [][]byte) {
+func (b *inbox) recv(t *testing.T, count int) (got [][]byte) {
 	t.Helper()
 	limit := time.After(patience)
-	for got = c.take(); len(got) < count; got = append(got, c.take()...) {
+	for got = b.take(); len(got) < count; got = append(got, b.take()...) {
 		select {
-		case <-c.more:
+		case <-b.more:
 		case <-limit:
 			t.Fatalf("%d of %d frames came out: numbers %v", len(got), count, numbers(got))
 		}

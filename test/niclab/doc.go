@@ -8,6 +8,9 @@
 // NICs through QEMU's monitor; and talks gRPC to the daemon in the guest. What
 // has to happen in the guest is done by test/niclab/guest.
 //
+// TestHardware does what it can of that with NICs of this machine
+// (scripts/test-hardware).
+//
 // The machine is emulated instruction by instruction: things take ten to thirty
 // times as long as on a CPU, and nothing here is judged by the clock.
 package niclab

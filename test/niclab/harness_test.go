@@ -142,7 +142,7 @@ type daemon struct {
 // startDaemon runs netmapd with a configuration until the end of the test.
 func (m *machine) startDaemon(t *testing.T, config string) *daemon {
 	t.Helper()
-	d := &daemon{m: m, dir: "/run/" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+	d := &daemon{m: m, dir: m.runs + "/" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
 	m.run(t, "mkdir", "-p", d.dir)
 	m.write(t, d.dir+"/netmapd.yaml", config)
 	d.start(t)
@@ -245,7 +245,7 @@ type client struct {
 // open runs a client and has it open a port.
 func (d *daemon) open(t *testing.T, spec string, extra uint32) *client {
 	t.Helper()
-	conn, err := d.m.dial(talk.Hello{Argv: []string{"/init", "client"}})
+	conn, err := d.m.dial(talk.Hello{Argv: []string{d.m.guest, "client"}})
 	must(t, err)
 	c := &client{rpc: rpc.NewClient(conn)}
 	t.Cleanup(func() { _ = c.rpc.Close() }) // kills it

@@ -33,14 +33,22 @@ func stream(t *testing.T, d *daemon, duts []*dut) (all []*streamer) {
 	return all
 }
 
-// feed sends a few frames more to each client.
-func feed(t *testing.T, all []*streamer, n int) {
+// feed sends a few frames more to each client, and waits until the NICs have them: a cable that is pulled loses what is in it.
+func feed(t *testing.T, d *daemon, all []*streamer, n int) {
 	t.Helper()
 	for _, s := range all {
 		for range n {
 			s.far.send(t, talk.Frame(mustMAC(s.mac), mustMAC(station), s.sent, talk.MinFrame+s.sent%1400))
 			s.sent++
 		}
+	}
+	for _, s := range all {
+		d.waitFor(t, "the frames at "+s.name, func() error {
+			if got := d.count(t, s.name).GetDevice()["rx_frames"] - s.before.GetDevice()["rx_frames"]; got < uint64(s.sent) {
+				return fmt.Errorf("%d of %d have come", got, s.sent)
+			}
+			return nil
+		})
 	}
 }
 
@@ -122,7 +130,7 @@ func linkFlaps(t *testing.T, d *daemon, duts []*dut) {
 			}
 		}
 		if flap%10 == 9 {
-			feed(t, all, 20)
+			feed(t, d, all, 20)
 		}
 	}
 	for _, s := range all {

@@ -22,8 +22,10 @@ type machine struct {
 	dir   string
 	nics  []*nic
 	cmd   *exec.Cmd
-	done  chan struct{} // closed when QEMU has ended
-	port  int           // of this machine, leads to talk.Port of the guest
+	done  chan struct{} // closed when cmd has ended
+	where net.Addr      // where the agent is reached
+	guest string        // the agent's program, as it is called there
+	runs  string        // folder for runtime directories there
 	qmp   *monitor
 	agent *rpc.Client
 }
@@ -78,7 +80,7 @@ func (n *nic) device(bus int) string {
 
 // boot starts the machine and waits until the guest answers.
 func boot(image, kernel string) (m *machine, err error) {
-	m = &machine{nics: newNICs(), done: make(chan struct{})}
+	m = &machine{nics: newNICs(), done: make(chan struct{}), guest: "/init", runs: "/run"}
 	if m.dir, err = os.MkdirTemp("", "nic"); err != nil {
 		return nil, err
 	}
@@ -88,9 +90,11 @@ func boot(image, kernel string) (m *machine, err error) {
 			m.stop()
 		}
 	}()
-	if m.port, err = freePort(); err != nil {
+	addr, err := freeAddr()
+	if err != nil {
 		return nil, err
 	}
+	m.where = addr
 	args := []string{
 		"-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768",
 		"-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:" + m.file("console"),
@@ -100,7 +104,7 @@ func boot(image, kernel string) (m *machine, err error) {
 		"-append", "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt mitigations=off nokaslr " +
 			"tsc=reliable no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1",
 		"-device", "intel-iommu,intremap=on,aw-bits=48",
-		"-netdev", fmt.Sprintf("user,id=control,restrict=on,hostfwd=tcp:127.0.0.1:%d-:%d", m.port, talk.Port),
+		"-netdev", fmt.Sprintf("user,id=control,restrict=on,hostfwd=tcp:%s-:%d", m.where, talk.Port),
 		"-device", "virtio-net-pci,netdev=control,addr=0x10,disable-legacy=on,mac=52:54:00:00:00:01,romfile=",
 	}
 	for i, n := range m.nics {
@@ -109,7 +113,7 @@ func boot(image, kernel string) (m *machine, err error) {
 			"-device", fmt.Sprintf("pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", i+1, i+1, i+1, i+2),
 			"-device", n.device(i+1))
 	}
-	if err := m.start(args); err != nil {
+	if err := m.start("qemu-system-x86_64", args...); err != nil {
 		return nil, err
 	}
 	return m, m.connect()
@@ -117,22 +121,23 @@ func boot(image, kernel string) (m *machine, err error) {
 
 func (m *machine) file(name string) string { return filepath.Join(m.dir, name) }
 
-func freePort() (int, error) {
+func freeAddr() (net.Addr, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer ln.Close() //nolint:errcheck // it is not used
-	return ln.Addr().(*net.TCPAddr).Port, nil
+	return ln.Addr(), nil
 }
 
-func (m *machine) start(args []string) error {
-	words, err := os.Create(m.file("qemu"))
+// start runs the program that is the machine.
+func (m *machine) start(name string, args ...string) error {
+	words, err := os.Create(m.file("words"))
 	if err != nil {
 		return err
 	}
-	defer words.Close() //nolint:errcheck // QEMU has its own
-	m.cmd = exec.Command("qemu-system-x86_64", args...)
+	defer words.Close() //nolint:errcheck // the program has its own
+	m.cmd = exec.Command(name, args...)
 	m.cmd.Stdout, m.cmd.Stderr = words, words
 	// A test that is itself killed shall not leave a machine behind.
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -162,7 +167,12 @@ func (m *machine) connect() (err error) {
 	}); err != nil {
 		return err
 	}
-	return m.wait("the guest", func() error {
+	return m.meet()
+}
+
+// meet waits for the agent.
+func (m *machine) meet() error {
+	return m.wait("the agent", func() error {
 		c, err := m.dial(talk.Hello{RPC: true})
 		if err != nil {
 			return err
@@ -183,7 +193,7 @@ func (m *machine) connect() (err error) {
 
 // dial makes a connection to the guest.
 func (m *machine) dial(hello talk.Hello) (net.Conn, error) {
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", m.port))
+	c, err := net.Dial(m.where.Network(), m.where.String())
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +207,7 @@ func (m *machine) dial(hello talk.Hello) (net.Conn, error) {
 // errHopeless ends a wait: trying again cannot help.
 var errHopeless = errors.New("it ended")
 
-// wait tries again until there is no error, as long as QEMU runs.
+// wait tries again until there is no error, as long as the machine runs.
 func (m *machine) wait(what string, try func() error) error {
 	for deadline := time.Now().Add(2 * patience); ; time.Sleep(50 * time.Millisecond) {
 		err := try()
@@ -206,8 +216,8 @@ func (m *machine) wait(what string, try func() error) error {
 		}
 		select {
 		case <-m.done:
-			words, _ := os.ReadFile(m.file("qemu"))
-			return fmt.Errorf("QEMU ended (%v): %s", m.cmd.ProcessState, words)
+			words, _ := os.ReadFile(m.file("words"))
+			return fmt.Errorf("the machine ended (%v): %s", m.cmd.ProcessState, words)
 		default:
 		}
 		if time.Now().After(deadline) || errors.Is(err, errHopeless) {

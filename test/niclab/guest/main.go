@@ -3,12 +3,15 @@
 //
 // As process 1 it brings the machine up and serves the host (package talk). As
 // "guest client" it opens ports on request, over its standard input and output,
-// so that it can be killed like any client.
+// so that it can be killed like any client. On a machine that is up already
+// "guest serve SOCKET" serves on a Unix socket.
 package main
 
 import (
 	"fmt"
 	"os"
+
+	"github.com/netmapd/netmapd/test/niclab/talk"
 )
 
 func main() {
@@ -17,10 +20,12 @@ func main() {
 	case os.Getpid() == 1:
 		err = initialise()
 		if err == nil {
-			err = serve()
+			err = serve("tcp", fmt.Sprintf(":%d", talk.Port))
 		}
 	case len(os.Args) == 2 && os.Args[1] == "client":
 		err = runClient()
+	case len(os.Args) == 3 && os.Args[1] == "serve":
+		err = serve("unix", os.Args[2])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)

@@ -18,8 +18,8 @@ import (
 )
 
 // serve answers the host until the machine is switched off.
-func serve() error {
-	ln, err := net.Listen("tcp", fmt.Sprintf(":%d", talk.Port))
+func serve(network, address string) error {
+	ln, err := net.Listen(network, address)
 	if err != nil {
 		return err
 	}
