@@ -170,6 +170,10 @@ type LcoreStats struct {
 	Sleeps     uint64
 	Wakeups    uint64
 	Stuck      bool
+
+	SilentUnits  int    // of the units: with one of these the lcore looks by timer
+	SleepCycles  uint64 // TSC cycles asleep
+	TimerWakeups uint64
 }
 
 // RegionStats tell how full a region is.

@@ -95,6 +95,7 @@ func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*por
 	st, err := l.Stats(ctx)
 	out.Units, out.Packets, out.BusyCycles, out.IdleCycles = st.Units, st.Packets, st.BusyCycles, st.IdleCycles
 	out.Sleeps, out.Wakeups = st.Sleeps, st.Wakeups
+	out.SilentUnits, out.SleepCycles, out.TimerWakeups = st.Silent, st.SleepCycles, st.TimerWakeups
 	return out, err
 }
 

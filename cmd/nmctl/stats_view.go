@@ -51,6 +51,9 @@ type lcoreStatsView struct {
 	Sleeps          uint64   `json:"sleeps"`
 	Wakeups         uint64   `json:"wakeups"`
 	Stuck           bool     `json:"stuck"`
+	SilentUnits     uint32   `json:"silent_units"`
+	SleepCycles     uint64   `json:"sleep_cycles"`
+	TimerWakeups    uint64   `json:"timer_wakeups"`
 }
 
 // regionStatsView is pb.RegionStats to be printed.
@@ -102,6 +105,7 @@ func viewLcore(l *pb.LcoreStats) lcoreStatsView {
 		CyclesPerPacket: quotient(l.GetBusyCycles(), l.GetPackets()),
 		IdleShare:       quotient(l.GetIdleCycles(), l.GetBusyCycles()+l.GetIdleCycles()),
 		Sleeps:          l.GetSleeps(), Wakeups: l.GetWakeups(), Stuck: l.GetStuck(),
+		SilentUnits: l.GetSilentUnits(), SleepCycles: l.GetSleepCycles(), TimerWakeups: l.GetTimerWakeups(),
 	}
 }
 

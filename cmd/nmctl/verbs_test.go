@@ -47,6 +47,11 @@ func TestVerbs(t *testing.T) {
 		{"stats", "stats"},
 		{"stats-ports", "stats vale0:gen eth0"},
 		{"system-info", "system info"},
+		{"attachment-list", "attachment list"},
+		{"attachment-list-port", "attachment list vale0:gen"},
+		{"region-list", "region list"},
+		{"lcore-list", "lcore list"},
+		{"lcore-move", "lcore move eth0 0"},
 	}
 	for _, verb := range verbs {
 		for _, format := range formats {

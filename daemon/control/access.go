@@ -58,6 +58,11 @@ var rights = map[string]right{
 	// Which ports is asked again once they are known.
 	pb.CaptureService_Capture_FullMethodName: {access.Monitor, nil},
 
+	pb.AttachmentService_ListAttachments_FullMethodName: {access.View, nil},
+	pb.RegionService_ListRegions_FullMethodName:         {access.View, nil},
+	pb.LcoreService_ListLcores_FullMethodName:           {access.View, nil},
+	pb.LcoreService_MovePort_FullMethodName:             {access.Administer, func(req any) string { return req.(*pb.MovePortRequest).GetPort() }},
+
 	pb.StatsService_GetStats_FullMethodName:   {access.View, nil},
 	pb.StatsService_WatchStats_FullMethodName: {access.View, nil},
 

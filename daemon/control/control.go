@@ -40,6 +40,9 @@ type Plane interface {
 	Forwarding
 	Capturing
 
+	// MovePort gives a port that is not in use to another lcore, or ENXIO, EBUSY.
+	MovePort(ctx context.Context, portName string, lcore int) error
+
 	// Snapshot returns all counters, taken together.
 	Snapshot(ctx context.Context) (port.Snapshot, error)
 	// Ticket stores the request and returns what redeems it at the attach

@@ -148,6 +148,10 @@ func lcoreToProto(l port.LcoreStats) *pb.LcoreStats {
 		Sleeps:     l.Sleeps,
 		Wakeups:    l.Wakeups,
 		Stuck:      l.Stuck,
+
+		SilentUnits:  count(l.SilentUnits),
+		SleepCycles:  l.SleepCycles,
+		TimerWakeups: l.TimerWakeups,
 	}
 }
 

@@ -187,3 +187,20 @@ func (p *Plane) Ticket(ctx context.Context, uid uint32, req control.TicketReques
 
 // Info returns the info of the state.
 func (p *Plane) Info() control.Info { return p.Get().Info }
+
+// MovePort changes the port's lcore.
+func (p *Plane) MovePort(ctx context.Context, name string, lcore int) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.mu.Unlock()
+	i := p.findPort(name)
+	switch {
+	case i < 0:
+		return refuse("move port", name, unix.ENXIO, "there is no port of this name")
+	case len(p.state.Ports[i].Users) > 0:
+		return refuse("move port", name, unix.EBUSY, "somebody has it open")
+	}
+	p.state.Ports[i].Lcore = lcore
+	return nil
+}

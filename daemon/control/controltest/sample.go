@@ -86,6 +86,7 @@ func sampleSnapshot() port.Snapshot {
 		Lcores: []port.LcoreStats{{
 			ID: 0, CPU: 1, Mode: "adaptive", Units: 2, Packets: 1000,
 			BusyCycles: 75_000, IdleCycles: 225_000, Sleeps: 7, Wakeups: 6,
+			SilentUnits: 1, SleepCycles: 300_000, TimerWakeups: 1,
 		}},
 		Regions: []port.RegionStats{{
 			ID: 2, Name: "vale0:gen", Owner: 41001, Size: 42369024, Users: 1, Orphans: 3, Lent: 5,

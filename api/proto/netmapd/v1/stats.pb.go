@@ -372,7 +372,14 @@ type LcoreStats struct {
 	// Times it was woken.
 	Wakeups uint64 `protobuf:"varint,9,opt,name=wakeups,proto3" json:"wakeups,omitempty"`
 	// Whether it makes no progress.
-	Stuck         bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	Stuck bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// Of the units, those that nothing wakes it for: with them it looks by timer,
+	// however idle it is.
+	SilentUnits uint32 `protobuf:"varint,11,opt,name=silent_units,json=silentUnits,proto3" json:"silent_units,omitempty"`
+	// Cycles asleep.
+	SleepCycles uint64 `protobuf:"varint,12,opt,name=sleep_cycles,json=sleepCycles,proto3" json:"sleep_cycles,omitempty"`
+	// Times that the timer woke it.
+	TimerWakeups  uint64 `protobuf:"varint,13,opt,name=timer_wakeups,json=timerWakeups,proto3" json:"timer_wakeups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -475,6 +482,27 @@ func (x *LcoreStats) GetStuck() bool {
 		return x.Stuck
 	}
 	return false
+}
+
+func (x *LcoreStats) GetSilentUnits() uint32 {
+	if x != nil {
+		return x.SilentUnits
+	}
+	return 0
+}
+
+func (x *LcoreStats) GetSleepCycles() uint64 {
+	if x != nil {
+		return x.SleepCycles
+	}
+	return 0
+}
+
+func (x *LcoreStats) GetTimerWakeups() uint64 {
+	if x != nil {
+		return x.TimerWakeups
+	}
+	return 0
 }
 
 // RegionStats tell how full a memory region is.
@@ -895,7 +923,7 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a9\n" +
 	"\vDeviceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x93\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xfe\x02\n" +
 	"\n" +
 	"LcoreStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12\x10\n" +
@@ -910,7 +938,10 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\x06sleeps\x18\b \x01(\x04R\x06sleeps\x12\x18\n" +
 	"\awakeups\x18\t \x01(\x04R\awakeups\x12\x14\n" +
 	"\x05stuck\x18\n" +
-	" \x01(\bR\x05stuck\"\xc4\x02\n" +
+	" \x01(\bR\x05stuck\x12!\n" +
+	"\fsilent_units\x18\v \x01(\rR\vsilentUnits\x12!\n" +
+	"\fsleep_cycles\x18\f \x01(\x04R\vsleepCycles\x12#\n" +
+	"\rtimer_wakeups\x18\r \x01(\x04R\ftimerWakeups\"\xc4\x02\n" +
 	"\vRegionStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +

@@ -1,0 +1,70 @@
+package control_test
+
+import (
+	"fmt"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
+	"github.com/netmapd/netmapd/daemon/control/controltest"
+	"github.com/netmapd/netmapd/port"
+)
+
+func TestAttachmentsInPages(t *testing.T) {
+	state := controltest.State{}
+	for i := range 7 {
+		state.Ports = append(state.Ports, port.Info{ID: uint64(7 - i), Name: fmt.Sprint("vale0:", 7-i), Users: make([]port.User, 2)})
+	}
+	_, _, conn := start(t, state)
+	client := pb.NewAttachmentServiceClient(conn)
+	got, pages, token := "", 0, ""
+	for more := true; more; more = token != "" {
+		resp, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{PageSize: 4, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range resp.GetAttachments() {
+			got += a.GetPort()[6:]
+		}
+		token = resp.GetNextPageToken()
+		pages++
+	}
+	if got != "11223344556677" || pages != 4 {
+		t.Errorf("%d pages with %s", pages, got)
+	}
+	for _, req := range []*pb.ListAttachmentsRequest{{PageSize: 10001}, {PageToken: "x"}, {PageToken: "-1"}, {Port: "\x00"}} {
+		if _, err := client.ListAttachments(testContext(t), req); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%v: %v", req, err)
+		}
+	}
+	if _, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{Port: "none"}); status.Code(err) != codes.NotFound {
+		t.Errorf("of no port: %v", err)
+	}
+	if resp, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{PageToken: "99"}); err != nil || len(resp.GetAttachments()) != 0 {
+		t.Errorf("beyond the end: %v, %v", resp, err)
+	}
+}
+
+func TestMovePort(t *testing.T) {
+	plane, _, conn := start(t, controltest.Sample())
+	client := pb.NewLcoreServiceClient(conn)
+	for _, tt := range []struct {
+		req  *pb.MovePortRequest
+		want codes.Code
+	}{
+		{&pb.MovePortRequest{Port: "eth0", Lcore: 1}, codes.OK},
+		{&pb.MovePortRequest{Port: "vale0:gen", Lcore: 1}, codes.FailedPrecondition},
+		{&pb.MovePortRequest{Port: "nobody"}, codes.NotFound},
+		{&pb.MovePortRequest{}, codes.InvalidArgument},
+		{&pb.MovePortRequest{Port: "eth0", Lcore: 1<<32 - 1}, codes.InvalidArgument},
+	} {
+		if _, err := client.MovePort(testContext(t), tt.req); status.Code(err) != tt.want {
+			t.Errorf("%v: %v, want %v", tt.req, err, tt.want)
+		}
+	}
+	if got := plane.Get().Ports[2].Lcore; got != 1 {
+		t.Errorf("eth0 is on lcore %d", got)
+	}
+}
