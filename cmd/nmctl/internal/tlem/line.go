@@ -73,16 +73,16 @@ func (l *line) block(atLeast int) *block {
 }
 
 // next is when the next frame comes out.
-func (l *line) next() (at time.Duration, any bool) {
-	at, any = l.front()
-	if len(l.held) > 0 && (!any || l.held[0].at < at) {
+func (l *line) next() (at time.Duration, ok bool) {
+	at, ok = l.front()
+	if len(l.held) > 0 && (!ok || l.held[0].at < at) {
 		return l.held[0].at, true
 	}
-	return at, any
+	return at, ok
 }
 
 // front is when the next frame comes out that stayed in order.
-func (l *line) front() (at time.Duration, any bool) {
+func (l *line) front() (at time.Duration, ok bool) {
 	for len(l.blocks) > 0 {
 		b := l.blocks[0]
 		if b.first < len(b.frames) {
@@ -105,8 +105,8 @@ func (b *block) reset() { b.data, b.frames, b.first = b.data[:0], b.frames[:0], 
 
 // due is the next frame that should be out by now; done takes it away.
 func (l *line) due(now time.Duration) (frame []byte, ok bool) {
-	at, any := l.next()
-	if !any || at > now {
+	at, there := l.next()
+	if !there || at > now {
 		return nil, false
 	}
 	front, inOrder := l.front()

@@ -43,7 +43,7 @@ func TestLine(t *testing.T) {
 			t.Errorf("at %v: %q, want %q", c.now, got, c.want)
 		}
 	}
-	if _, any := l.next(); any || l.bytes != 0 {
+	if _, ok := l.next(); ok || l.bytes != 0 {
 		t.Errorf("%d bytes are left", l.bytes)
 	}
 }

@@ -187,7 +187,7 @@ func (w *way) run(ctx context.Context) error {
 // send out, unless something moved right now.
 func (w *way) await(moved bool) error {
 	limit := longest
-	if at, any := w.line.next(); any {
+	if at, ok := w.line.next(); ok {
 		limit = min(longest, at-w.now()-spin)
 	}
 	if moved || limit < 0 {
@@ -213,8 +213,8 @@ func (w *way) stuck() bool {
 			return false
 		}
 	}
-	at, any := w.line.next()
-	return any && at <= w.now() || w.swap
+	at, ok := w.line.next()
+	return ok && at <= w.now() || w.swap
 }
 
 // takeIn reads what has come, and decides what becomes of it.
