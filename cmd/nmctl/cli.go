@@ -13,10 +13,11 @@ import (
 
 // cli holds the flags that every command has.
 type cli struct {
-	runtimeDir string
-	address    string
-	output     string
-	timeout    time.Duration
+	runtimeDir             string
+	address                string
+	tlsCert, tlsKey, tlsCA string
+	output                 string
+	timeout                time.Duration
 }
 
 // dir is the runtime directory, where both sockets of the daemon lie.
@@ -36,7 +37,10 @@ func newRoot() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.runtimeDir, "runtime-dir", "", "directory of the daemon's sockets (default $"+rundir.Env+", else /run/netmapd for root, else the user's own, else /run/netmapd)")
-	flags.StringVar(&c.address, "address", "", "control socket instead of the one in the runtime directory: a path, unix:PATH, or HOST:PORT without encryption")
+	flags.StringVar(&c.address, "address", "", "control socket instead of the one in the runtime directory: a path, unix:PATH, or HOST:PORT")
+	flags.StringVar(&c.tlsCert, "tls-cert", "", "with --address HOST:PORT: file with our certificate, in PEM; its common name is who we are")
+	flags.StringVar(&c.tlsKey, "tls-key", "", "with --address HOST:PORT: file with its key, in PEM")
+	flags.StringVar(&c.tlsCA, "tls-ca", "", "with --address HOST:PORT: file with the authority that signs the daemon's certificate, in PEM (default: the system's)")
 	flags.StringVarP(&c.output, "output", "o", formatTable, "how to print results: "+strings.Join(formats, ", "))
 	flags.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
 	complete(root, "output", formats...)

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,6 +17,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
@@ -45,6 +49,46 @@ func (c *cli) target() (target, error) {
 	return target{network: "tcp", address: c.address}, nil
 }
 
+// host is the name that the daemon's certificate must have.
+func (t target) host() string {
+	if t.network != "tcp" {
+		return "localhost"
+	}
+	host, _, err := net.SplitHostPort(t.address)
+	if err != nil {
+		return t.address
+	}
+	return host
+}
+
+// credentials are those of TLS with a client certificate over TCP, which is all
+// that a daemon takes there; a Unix socket tells by itself who connects.
+func (c *cli) credentials(to target) (credentials.TransportCredentials, error) {
+	given := c.tlsCert != "" || c.tlsKey != "" || c.tlsCA != ""
+	switch {
+	case to.network != "tcp" && given:
+		return nil, &usageError{"--tls-cert, --tls-key and --tls-ca go with --address HOST:PORT only"}
+	case !given:
+		return insecure.NewCredentials(), nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+	}
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+	if c.tlsCA != "" {
+		pem, err := os.ReadFile(c.tlsCA)
+		if err != nil {
+			return nil, fmt.Errorf("read --tls-ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read --tls-ca: %s holds no certificate in PEM", c.tlsCA)
+		}
+	}
+	return credentials.NewTLS(conf), nil
+}
+
 // client is a connection to the control API. It connects with the first call.
 type client struct {
 	*grpc.ClientConn
@@ -59,11 +103,15 @@ func (c *cli) dial() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	creds, err := c.credentials(to)
+	if err != nil {
+		return nil, err
+	}
 	cl := &client{target: to}
 	cl.ClientConn, err = grpc.NewClient("passthrough:///netmapd",
-		grpc.WithAuthority("localhost"),
+		grpc.WithAuthority(to.host()),
 		grpc.WithNoProxy(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(cl.connect))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %v: %w", to, err)
