@@ -30,6 +30,7 @@ var layers = map[string]struct {
 
 	"cmd/netmapd":       {[]string{"cmd/netmapd/flags", "daemon", "daemon/config"}, "flags and exit codes; --check reads a configuration without starting"},
 	"cmd/netmapd/flags": {[]string{"daemon/config"}, "the flags apart, so that their documentation is made without DPDK"},
+	"python/gen":        {[]string{"api"}, "makes types of the API for Python"},
 	"cmd/netmapd/gen":   {[]string{"cmd/netmapd/flags", "daemon/config"}, "makes the documentation of flags and configuration"},
 	"cmd/nmctl":         {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
 

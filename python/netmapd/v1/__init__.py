@@ -1,0 +1,1 @@
+"""The API, netmapd.v1; see netmapd."""
