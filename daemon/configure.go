@@ -316,6 +316,7 @@ func (t *target) Settings(_ context.Context, c *config.Config) error {
 		Open: c.Interfaces.Open == config.Auto, Allow: c.Interfaces.Allow, Driver: port.Driver(c.Interfaces.Driver),
 	})
 	d.reg.SetUserLimits(trusted, c.Limits.ExtraBufsPerUID, userBytes(c.Limits))
+	d.reg.SetSeparateUsers(c.Access.SeparateUsers)
 	d.setLogLevel(c.Log.Level)
 	return nil
 }

@@ -318,7 +318,8 @@ func (d *Daemon) startRegistry() error {
 		return err
 	}
 	d.reg = port.NewRegistry(port.Config{
-		HugeUIDs: trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID, Regions: named, UserBytes: userBytes(d.cfg.Limits),
+		SeparateUsers: d.cfg.Access.SeparateUsers,
+		HugeUIDs:      trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID, Regions: named, UserBytes: userBytes(d.cfg.Limits),
 		Global: global, GlobalHuge: d.cfg.Memory.Global.Hugepages, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)

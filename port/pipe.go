@@ -32,7 +32,8 @@ type pipe struct {
 	wake   [2]int   // eventfds that wake the processes of an end; the other end writes them
 	pairs  []*ring.Pipe
 
-	carriers int // who need an lcore on the path
+	carriers int  // who need an lcore on the path
+	apart    bool // one of them: the ends live in different regions, for their users' sake
 	unit     *pipeUnit
 }
 
@@ -59,6 +60,10 @@ func (g *Registry) openPipe(ctx context.Context, who Caller, core name.Core, req
 	p, err := g.pipeOn(parent, core, req)
 	if err != nil {
 		g.vanish(ctx, parent)
+		return nil, err
+	}
+	if err := g.separate(ctx, who, p, req); err != nil {
+		g.vanish(ctx, p)
 		return nil, err
 	}
 	return p, nil
@@ -262,7 +267,7 @@ func (e *pipeEnd) ended() {
 
 // features: pipes pass slots on as they are, indirect ones too.
 func (e *pipeEnd) features() uint16 {
-	if e.which == 1 {
+	if e.p.firstSync > 0 {
 		return wire.FeatureSecondHalf
 	}
 	return 0

@@ -61,10 +61,20 @@ func (q *pipe) carry(ctx context.Context) error {
 	if q.carriers++; q.carriers > 1 {
 		return nil
 	}
+	q.takePairs()
+	return q.serve(ctx)
+}
+
+// takePairs makes the daemon the one that moves the slots.
+func (q *pipe) takePairs() {
 	until := time.Now().Add(busyTime)
 	for _, pair := range q.pairs {
 		pair.TakeOver(until)
 	}
+}
+
+// serve has the lcore carry what was taken over.
+func (q *pipe) serve(ctx context.Context) error {
 	q.movedOn(q.ends[0].lc.CPU())
 	q.unit = &pipeUnit{q.pairs}
 	if err := q.ends[0].lc.Add(ctx, q.unit); err != nil {

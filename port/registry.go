@@ -38,6 +38,10 @@ type Config struct {
 	// those that the operator trusts.
 	HugeUIDs []int
 
+	// SeparateUsers keeps the two ends of a pipe in different regions when different
+	// users open them: an lcore copies then.
+	SeparateUsers bool
+
 	// GlobalHuge has the global region consist of hugepages.
 	GlobalHuge bool
 }
@@ -108,6 +112,14 @@ func (g *Registry) SetUserLimits(hugeUIDs []int, extraBufs int, userBytes uint64
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cfg.HugeUIDs, g.cfg.ExtraBufs, g.cfg.UserBytes = hugeUIDs, extraBufs, userBytes
+}
+
+// SetSeparateUsers changes Config.SeparateUsers for ends of pipes that are opened
+// from now on.
+func (g *Registry) SetSeparateUsers(yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cfg.SeparateUsers = yes
 }
 
 // Close deletes every port and switch. Descriptors must be closed before.

@@ -159,6 +159,53 @@ func (p *Pipe) Settle() {
 	}
 }
 
+// Move makes a pipe with the ring to, of another region, in the place of one of p's
+// that nobody uses. The ring that stays keeps its indices and gets all buffers; frames
+// on their way to the other move along. The pipe is carried, and no lcore has it.
+func (p *Pipe) Move(from, to *Ring) *Pipe {
+	t, r := p.tx, p.rx
+	n := r.dist(r.ix.HwCur, r.ix.HwTail)
+	for i := range from.num {
+		onWay := t.dist(r.ix.HwCur, i) < n
+		w := from.slots.Load(i)
+		if onWay && from == r {
+			to.receive(i, from.bufs.Get(w.Idx()), w, from.slots.LoadPtr(i))
+		}
+		if p.far {
+			continue
+		}
+		// What both name is the receiver's while it is on its way, and else the sender's.
+		if stays := p.not(from); onWay == (from == r) {
+			stays.slots.Store(i, abi.MakeWord(w.Idx(), stays.slots.Load(i).Len(), abi.NSBufChanged))
+		}
+		from.slots.Store(i, 0)
+	}
+	to.ix.HwCur, to.ix.HwTail = from.ix.HwCur, from.ix.HwTail
+	to.lease.next = to.ix.HwTail
+	to.blk.Reset(to.ix.HwCur, to.ix.HwTail)
+	if from == r {
+		return NewPipe(t, to)
+	}
+	return NewPipe(to, r)
+}
+
+// not is the other ring than q.
+func (p *Pipe) not(q *Ring) *Ring {
+	if q == p.tx {
+		return p.rx
+	}
+	return p.tx
+}
+
+// receive copies a frame into the own buffer of slot i. A buffer that does not
+// exist, on either side, makes an empty frame.
+func (r *Ring) receive(i uint32, src []byte, w abi.Word, ptr uint64) {
+	own := r.slots.Load(i)
+	n := copy(r.bufs.Get(own.Idx()), src[:min(int(w.Len()), len(src))])
+	r.slots.Store(i, abi.MakeWord(own.Idx(), uint16(n), w.Flags()&^abi.NSBufChanged))
+	r.slots.StorePtr(i, ptr)
+}
+
 // Turn carries what there is, both ways, and returns how many slots it moved.
 func (p *Pipe) Turn() int {
 	return p.forward() + p.backward()
@@ -216,11 +263,8 @@ func (p *Pipe) backward() int {
 func (p *Pipe) copy(from, n uint32) (end uint32, more bool) {
 	t, r := p.tx, p.rx
 	for i := from; n > 0; n-- {
-		w, own := t.slots.Load(i), r.slots.Load(i)
-		src, dst := t.bufs.Get(w.Idx()), r.bufs.Get(own.Idx())
-		length := copy(dst, src[:min(int(w.Len()), len(src))])
-		r.slots.Store(i, abi.MakeWord(own.Idx(), uint16(length), w.Flags()&^abi.NSBufChanged))
-		r.slots.StorePtr(i, t.slots.LoadPtr(i))
+		w := t.slots.Load(i)
+		r.receive(i, t.bufs.Get(w.Idx()), w, t.slots.LoadPtr(i))
 		if w.Flags()&abi.NSBufChanged != 0 {
 			t.slots.Store(i, abi.MakeWord(w.Idx(), w.Len(), w.Flags()&^abi.NSBufChanged))
 		}

@@ -181,6 +181,9 @@ type Limits struct {
 type Access struct {
 	Group string `mapstructure:"group"` // may connect to the sockets; "" for nobody else
 	Rules []Rule `mapstructure:"rules"`
+
+	// SeparateUsers keeps different users of one pipe out of each other's memory.
+	SeparateUsers bool `mapstructure:"separate-users"`
 }
 
 // Rule grants what May lists to each of Who.

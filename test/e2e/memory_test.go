@@ -108,6 +108,9 @@ func user(k *talk) error {
 			}
 			buf := make([]byte, 2048)
 			n, _ := d.RxRings()[0].Recv(buf)
+			if err := d.RxSync(); err != nil { // it is read: whoever opens the port next does not get it
+				return err
+			}
 			k.say("received " + string(buf[:n]))
 		}
 	}
@@ -309,4 +312,58 @@ func TestRegionsAreLazy(t *testing.T) {
 	if used := (shared() - before) << 10; used > ports*each/20 {
 		t.Errorf("%d idle ports with %d bytes of memory each use %d", ports, each, used)
 	}
+}
+
+// Users of one pipe are kept apart where the configuration says so: each end has
+// memory of its own, and what is on its way when an end moves still arrives.
+func TestPipeOfUsers(t *testing.T) {
+	const carol = 41003
+	d := configured(t, `access: {group: "41100", separate-users: true}`)
+	a, b, c := d.startChildAs(t, as(alice), "user"), d.startChildAs(t, as(bob), "user"), d.startChildAs(t, as(carol), "user")
+	a.order(t, "open vale0:p{1", "region 2")
+	a.order(t, "send one", "sent")
+	a.order(t, "send two", "sent")
+	b.order(t, "open vale0:p}1", "region 3")
+	b.order(t, "receive", "received one")
+	b.order(t, "send three", "sent")
+	b.order(t, "receive", "received two")
+	a.order(t, "receive", "received three")
+	c.order(t, "open vale0:p}1", "uid 41002 has this end open, and the configuration keeps users apart (access.separate-users)")
+	a.order(t, "send four", "sent")
+	b.order(t, "receive", "received four")
+	a.order(t, "send five", "sent")
+	b.order(t, "close", "closed true")
+	a.order(t, "send six", "sent")
+	c.order(t, "open vale0:p}1", "region 4")
+	c.order(t, "receive", "received five")
+	c.order(t, "receive", "received six")
+	c.order(t, "send seven", "sent")
+	a.order(t, "receive", "received seven")
+	for range 3 * 1024 { // more than the rings hold
+		a.order(t, "send again", "sent")
+		c.order(t, "receive", "received again")
+	}
+	// One user alone shares, and the memory of a parent is its owner's.
+	a.order(t, "open vale0:q{1", "region 5")
+	a.order(t, "open vale0:q}1", "region 5")
+	b.order(t, "open vale0:q{2", "region 6")
+	b.kill()
+	c.kill()
+	// The old region may still be the one of a process that has not gone quite yet.
+	waitFor(t, "the end to be free", func() error {
+		a.say(t, "open vale0:p}1")
+		if answer := a.hear(t); strings.HasPrefix(answer, "error") {
+			return errors.New(answer)
+		}
+		return nil
+	})
+	a.kill()
+	waitFor(t, "no region to be left", func() error {
+		for _, r := range d.snapshot(t).GetRegions() {
+			if r.Owner != nil {
+				return fmt.Errorf("region %s is", r.GetName())
+			}
+		}
+		return nil
+	})
 }
