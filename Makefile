@@ -80,8 +80,9 @@ fuzz-targets: # needs clang with libFuzzer
 		clang $(FUZZ_FLAGS) -Wl,--wrap=nmd_connect -o $(BIN)/fuzz-$$target clib/fuzz/$$target.c clib/fuzz/world.c $(FUZZ_SRC) -pthread -ldl; \
 	done
 
-soak: ## the conformance tests with every count of packets and cycles that the contract names
+soak: ## the conformance tests with every count that the contract names, processes killed at random, and 10,000 cycles of each port kind
 	NETMAPD_SOAK=1 go test -count=1 -timeout 60m ./test/conformance
+	NETMAPD_SOAK=1 go test -count=1 -timeout 60m -run 'TestSoak|TestOpenClose' ./test/e2e
 
 lint: ## golangci-lint
 	scripts/lint

@@ -23,6 +23,7 @@ var roles = map[string]func(*talk) error{
 	"redeem":   redeem,
 	"sender":   sender,
 	"user":     user,
+	"soak":     soaking,
 }
 
 // Frames of the tests: addresses, a local experimental type, and a number.
