@@ -110,6 +110,9 @@ func (d *Daemon) apply(ctx context.Context, yaml string) (control.Changes, error
 		err = p.Apply(ctx, &target{d, wanted})
 	}
 	c.when, c.err = time.Now(), err
+	if err == nil {
+		d.reg.Announce(port.Event{Kind: port.EventConfigApplied})
+	}
 	if err != nil {
 		return control.Changes{}, err
 	}

@@ -190,6 +190,7 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 	_ = p.region.Touch(func() { d.fillIf(head) }) // NewIf found the page there a moment ago
 	p.descs[d] = struct{}{}
 	g.descs++
+	g.Announce(Event{Kind: EventOpened, Port: p.name, By: who})
 	p.reply(d, req, got)
 	return d, nil
 }
@@ -349,6 +350,7 @@ func (d *Desc) Close(ctx context.Context) error {
 		}
 	}
 	delete(p.descs, d)
+	g.Announce(Event{Kind: EventClosed, Port: p.name, By: d.caller})
 	if len(p.descs) == 0 {
 		p.stopMonitors(ctx)
 	}

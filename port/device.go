@@ -149,7 +149,7 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	d.plain, p.be = plain{g, p}, d
 	d.host.drop = s.DropUnbound
 	d.host.d, d.host.name, d.bufSize = d, s.Host, int(region.Geometry().Buf.Size)
-	g.ports[p.key()] = p
+	g.enlist(p)
 	return p, nil
 }
 

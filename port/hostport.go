@@ -36,7 +36,7 @@ func (g *Registry) attachHost(ctx context.Context, s *valeSwitch, nic *port) err
 		}
 		return refuseFor(op, p.name, err)
 	}
-	g.ports[p.key()] = p
+	g.enlist(p)
 	d.host.port = p
 	return nil
 }

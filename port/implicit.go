@@ -43,7 +43,7 @@ func (g *Registry) implicitPort(who Caller, full string, req *abi.Register) (*po
 		return nil, refuse("register", full, unix.ENOMEM, "%v", err)
 	}
 	p.be, p.ephemeral = &implicit{plain{g, p}}, true
-	g.ports[p.name] = p
+	g.enlist(p)
 	return p, nil
 }
 

@@ -134,6 +134,11 @@ func (g *Registry) tendNIC(ctx context.Context, p *port, d *device) {
 	}
 	if happened.Link && d.nic != nil {
 		if l, err := d.nic.Link(); err == nil {
+			kind := EventLinkDown
+			if l.Up {
+				kind = EventLinkUp
+			}
+			g.happened(kind, p)
 			g.log.Info("link", "port", p.name, "up", l.Up, "mbps", l.Speed)
 		}
 	}
@@ -176,6 +181,7 @@ func (d *device) pull(ctx context.Context) {
 	d.unwatch()
 	d.pullOut()
 	d.lost = true
+	d.g.happened(EventDeviceLost, p)
 }
 
 // bury removes the port of a device that is gone, once nobody has it open. One

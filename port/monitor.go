@@ -79,7 +79,7 @@ func (g *Registry) createMonitor(ctx context.Context, who Caller, full string, r
 		}
 	}
 	parent.monitors = append(parent.monitors, m)
-	g.ports[p.key()] = p
+	g.enlist(p)
 	return p, nil
 }
 

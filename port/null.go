@@ -33,7 +33,7 @@ func (g *Registry) createNull(full string, req *abi.Register) (*port, error) {
 	}
 	p.unnamed = true
 	p.be, p.ephemeral = &null{plain{g, p}}, true
-	g.ports[p.key()] = p
+	g.enlist(p)
 	return p, nil
 }
 

@@ -39,7 +39,7 @@ func (g *Registry) attachPatch(ctx context.Context, s *valeSwitch, inner *persis
 		p.free(g)
 		return nil, refuseFor(op, in.name, err)
 	}
-	g.ports[p.key()] = p
+	g.enlist(p)
 	inner.patch = t
 	if err := t.tie(ctx); err != nil {
 		if derr := g.detach(ctx, p); derr != nil {

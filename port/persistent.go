@@ -87,7 +87,7 @@ func (g *Registry) createPersistent(who Caller, ifname string, req *abi.Register
 	_, _ = rand.Read(mac) // it cannot fail
 	mac[0] = mac[0]&^1 | 2
 	p.be = &persistent{plain: plain{g, p}, mac: mac}
-	g.ports[p.key()] = p
+	g.enlist(p)
 	return p, nil
 }
 

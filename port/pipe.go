@@ -143,7 +143,7 @@ func (g *Registry) newPipe(parent *port, core name.Core, req *abi.Register) (_ *
 		return nil, fmt.Errorf("make the rings of %s: %w", core.Name, err)
 	}
 	for _, p := range q.ends {
-		g.ports[p.name] = p
+		g.enlist(p)
 	}
 	if parent.pipes == nil {
 		parent.pipes = map[string]*pipe{}

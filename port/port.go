@@ -183,6 +183,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	st.Device = p.be.counters()
 	st.Gone = true
 	delete(g.ports, p.key())
+	g.happened(EventPortGone, p)
 	if p.used || !p.ephemeral { // not what was made to answer a question
 		g.departed.add(st)
 	}

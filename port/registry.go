@@ -66,6 +66,7 @@ type Registry struct {
 	departed departed
 	forward  atomic.Bool // netmap's parameter fwd, as lcores see it
 	captures int         // running
+	events   publisher
 	nextPort uint64
 	nextMem  uint16
 	nextSess uint32

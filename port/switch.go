@@ -137,6 +137,7 @@ func (g *Registry) joinSwitch(ctx context.Context, s *valeSwitch, p *port, sinks
 	}
 	p.sw, p.vp = s, vp
 	p.tellHeader()
+	g.happened(EventAttached, p)
 	return nil
 }
 
@@ -144,6 +145,7 @@ func (g *Registry) joinSwitch(ctx context.Context, s *valeSwitch, p *port, sinks
 // p.vp. An error says that an lcore may go on using the port's sinks.
 func (g *Registry) leaveSwitch(ctx context.Context, p *port) error {
 	s := p.sw
+	g.happened(EventDetached, p)
 	if err := s.Detach(p.vp); err != nil {
 		g.log.Error("detach", "switch", s.name, "port", p.name, "err", err)
 	}

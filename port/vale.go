@@ -45,7 +45,7 @@ func (g *Registry) openVALE(ctx context.Context, who Caller, core name.Core, req
 		p.free(g)
 		return nil, refuse(op, core.Name, unix.ENOMEM, "%v", err)
 	}
-	g.ports[p.key()] = p
+	g.enlist(p)
 	return p, nil
 }
 

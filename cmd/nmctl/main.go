@@ -45,6 +45,7 @@ func commands(c *cli) []*cobra.Command {
 		newStatsCommand(c),
 		newTopCommand(c),
 		newLcoreCommand(c),
+		newEventCommand(c),
 		newAttachmentCommand(c),
 		newRegionCommand(c),
 		newSystemCommand(c),

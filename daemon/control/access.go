@@ -59,6 +59,7 @@ var rights = map[string]right{
 	pb.CaptureService_Capture_FullMethodName: {access.Monitor, nil},
 
 	pb.AttachmentService_ListAttachments_FullMethodName: {access.View, nil},
+	pb.EventService_WatchEvents_FullMethodName:          {access.View, nil},
 	pb.RegionService_ListRegions_FullMethodName:         {access.View, nil},
 	pb.LcoreService_ListLcores_FullMethodName:           {access.View, nil},
 	pb.LcoreService_MovePort_FullMethodName:             {access.Administer, func(req any) string { return req.(*pb.MovePortRequest).GetPort() }},

@@ -40,6 +40,8 @@ type Plane interface {
 	Forwarding
 	Capturing
 
+	// Watch subscribes to events.
+	Watch() *port.Events
 	// MovePort gives a port that is not in use to another lcore, or ENXIO, EBUSY.
 	MovePort(ctx context.Context, portName string, lcore int) error
 

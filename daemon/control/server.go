@@ -77,6 +77,7 @@ func NewServer(plane Plane, o Options) *Server {
 	pb.RegisterAttachmentServiceServer(s.grpc, &attachmentService{plane: plane})
 	pb.RegisterRegionServiceServer(s.grpc, &regionService{plane: plane})
 	pb.RegisterLcoreServiceServer(s.grpc, &lcoreService{plane: plane})
+	pb.RegisterEventServiceServer(s.grpc, &eventService{plane: plane, stopping: s.stopping})
 	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, stopping: s.stopping})
 	pb.RegisterConfigServiceServer(s.grpc, &configService{plane: plane})
 	pb.RegisterSystemServiceServer(s.grpc, &systemService{plane: plane})

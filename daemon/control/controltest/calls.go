@@ -204,3 +204,13 @@ func (p *Plane) MovePort(ctx context.Context, name string, lcore int) error {
 	p.state.Ports[i].Lcore = lcore
 	return nil
 }
+
+// Watch subscribes to State.Events, which are told at once.
+func (p *Plane) Watch() *port.Events {
+	g := port.NewRegistry(port.Config{}, nil, nil)
+	e := g.Watch()
+	for _, event := range p.Get().Events {
+		g.Announce(event)
+	}
+	return e
+}

@@ -37,6 +37,7 @@ type State struct {
 	Frames        []port.CapturedFrame // of every capture
 	Missed        []uint64             // by every capture
 	KeepCapturing bool                 // captures do not end with State.Frames
+	Events        []port.Event         // of every subscription
 	Tickets       []Ticket             // those given, in order
 	Config        control.Config
 	Changes       control.Changes // of every configuration
