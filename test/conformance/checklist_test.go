@@ -51,11 +51,7 @@ func waits(id, text, capability string) check {
 }
 
 // What checks wait for.
-const (
-	pipes   = "pipes"
-	offsets = "packet offsets"
-	byHand  = "a run by hand: the tools are no part of the repository"
-)
+const offsets = "packet offsets"
 
 // A section is one part of the checklist.
 type section struct {
