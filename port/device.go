@@ -179,6 +179,11 @@ func (d *device) plugIn() error {
 		if err == nil {
 			err = d.run(args)
 		}
+		for try := 0; err != nil && drv == DriverAFXDP && lingers(err) && try < lingerTries; try++ {
+			d.pullOut()
+			time.Sleep(lingerPause)
+			err = d.run(args)
+		}
 		if err == nil && drv == DriverAFXDP && len(d.choices) > 1 && genericXDP(d.ifname) {
 			err = errors.New("the driver of the interface has no XDP, and without it host rings do not go together with af_xdp")
 		}
@@ -191,6 +196,15 @@ func (d *device) plugIn() error {
 	}
 	return fmt.Errorf("drive kernel interface %s: %w", d.ifname, errors.Join(errs...))
 }
+
+// The kernel gives a queue free some time after its last AF_XDP socket was closed:
+// who opens an interface again at once may have to try more than once.
+const (
+	lingerTries = 5
+	lingerPause = 10 * time.Millisecond
+)
+
+func lingers(err error) bool { return strings.Contains(err.Error(), "create xsk socket") }
 
 // fits checks that what the interface receives fits the buffers (NC B.5, step
 // 15). Its MTU can change whenever it is not open.

@@ -366,6 +366,16 @@ func TestInterfaceDeleted(t *testing.T) {
 	})
 }
 
+// An interface that was closed can be opened again at once.
+func TestInterfaceAgainAndAgain(t *testing.T) {
+	drivers(t, func(t *testing.T, driver port.Driver, c *cable) {
+		b := newBed(t, 1, port.Config{OpenInterfaces: true, Allow: []string{ours}, Driver: driver})
+		for range 5 {
+			b.close(b.open("netmap:" + ours))
+		}
+	})
+}
+
 // packets is a packet socket on an interface.
 type packets struct{ fd int }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type stream struct {
 	tx, rx *netmap.Desc
 	n      uint64
 	base   uint64 // of what the slots carry
+	moved  atomic.Uint64
 }
 
 func (s *stream) send(ctx context.Context, seed uint64) error {
@@ -42,6 +44,7 @@ func (s *stream) send(ctx context.Context, seed uint64) error {
 			h = r.Next(h)
 		}
 		r.Advance(h)
+		s.moved.Add(1)
 	}
 	return s.tx.TxSync()
 }
@@ -67,6 +70,7 @@ func (s *stream) receive(ctx context.Context, seed uint64) error {
 			return fmt.Errorf("frame %d: a packet arrived in parts", seq)
 		}
 		r.Advance(h)
+		s.moved.Add(1)
 	}
 	return s.rx.RxSync()
 }
@@ -94,14 +98,21 @@ func TestPipeStreams(t *testing.T) {
 				if mode == "carried" {
 					must(t, b.reg.CarryPipe(limited(t), "p{1", true))
 				}
-				ctx, stop := context.WithTimeout(context.Background(), patience)
+				ctx, stop := context.WithCancel(context.Background())
 				defer stop()
 				n := min(n, uint64(slots)*5000)
+				there, back := &stream{tx: m, rx: s, n: n}, &stream{tx: s, rx: m, n: n}
 				over := make(chan error, 2)
-				go func() { over <- (&stream{tx: m, rx: s, n: n}).run(ctx, 1) }()
-				go func() { over <- (&stream{tx: s, rx: m, n: n}).run(ctx, 2) }()
+				go func() { over <- there.run(ctx, 1) }()
+				go func() { over <- back.run(ctx, 2) }()
 				changes := 0
+				seen, when := uint64(0), time.Now() // a busy machine may take long, as long as it goes on
 				for left := 2; left > 0; {
+					if now := there.moved.Load() + back.moved.Load(); now != seen {
+						seen, when = now, time.Now()
+					} else if time.Since(when) > patience {
+						stop()
+					}
 					select {
 					case err := <-over:
 						must(t, err)

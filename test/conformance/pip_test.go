@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 	"github.com/netmapd/netmapd/netmap/abi"
 )
 
@@ -136,6 +137,19 @@ func pip05(e *env) {
 	m.polls(unix.POLLOUT, unix.POLLOUT)
 }
 
+// isUnused waits until the daemon has let go of a port that was closed: for a
+// descriptor that others may hold too, a close does not wait long.
+func (e *env) isUnused(name string) {
+	e.Helper()
+	e.waitFor("the close of "+name, func() error {
+		resp, err := pb.NewPortServiceClient(e.daemon.api).GetPort(e.limited(), &pb.GetPortRequest{Name: name})
+		if err == nil && len(resp.GetPort().GetUsers()) > 0 {
+			err = errPending
+		}
+		return err
+	})
+}
+
 func pip06(e *env) {
 	_, master, slave := e.pipe()
 	m, p := e.openPort(e.program(), master), e.program()
@@ -146,6 +160,7 @@ func pip06(e *env) {
 	s.rx[0].rxsync()
 	s.rx[0].set(6, 6) // these two are not given back: no sync
 	s.close()
+	e.isUnused(slave)
 	m.tx[0].publish(floods(5, 10)...)
 	s = e.openPort(p, slave)
 	s.rx[0].takes(floods(11, 4)...)
@@ -154,6 +169,7 @@ func pip06(e *env) {
 	// The sender comes back, too; what it filled and did not sync is lost.
 	m.tx[0].fill(floods(3, 20)...)
 	m.close()
+	e.isUnused(master)
 	m = e.openPort(e.program(), master)
 	m.tx[0].publish(flood(16))
 	s.rx[0].takes(flood(16))
