@@ -32,15 +32,18 @@ class GetStatsResponse(_message.Message):
     def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ...) -> None: ...
 
 class LcoreStats(_message.Message):
-    __slots__ = ["busy_cycles", "cpu", "id", "idle_cycles", "mode", "packets", "sleeps", "stuck", "units", "wakeups"]
+    __slots__ = ["busy_cycles", "cpu", "id", "idle_cycles", "mode", "packets", "silent_units", "sleep_cycles", "sleeps", "stuck", "timer_wakeups", "units", "wakeups"]
     BUSY_CYCLES_FIELD_NUMBER: _ClassVar[int]
     CPU_FIELD_NUMBER: _ClassVar[int]
     IDLE_CYCLES_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     PACKETS_FIELD_NUMBER: _ClassVar[int]
+    SILENT_UNITS_FIELD_NUMBER: _ClassVar[int]
     SLEEPS_FIELD_NUMBER: _ClassVar[int]
+    SLEEP_CYCLES_FIELD_NUMBER: _ClassVar[int]
     STUCK_FIELD_NUMBER: _ClassVar[int]
+    TIMER_WAKEUPS_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     WAKEUPS_FIELD_NUMBER: _ClassVar[int]
     busy_cycles: int
@@ -49,11 +52,14 @@ class LcoreStats(_message.Message):
     idle_cycles: int
     mode: LcoreMode
     packets: int
+    silent_units: int
+    sleep_cycles: int
     sleeps: int
     stuck: bool
+    timer_wakeups: int
     units: int
     wakeups: int
-    def __init__(self, id: _Optional[int] = ..., cpu: _Optional[int] = ..., mode: _Optional[_Union[LcoreMode, str]] = ..., units: _Optional[int] = ..., packets: _Optional[int] = ..., busy_cycles: _Optional[int] = ..., idle_cycles: _Optional[int] = ..., sleeps: _Optional[int] = ..., wakeups: _Optional[int] = ..., stuck: bool = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., cpu: _Optional[int] = ..., mode: _Optional[_Union[LcoreMode, str]] = ..., units: _Optional[int] = ..., packets: _Optional[int] = ..., busy_cycles: _Optional[int] = ..., idle_cycles: _Optional[int] = ..., sleeps: _Optional[int] = ..., wakeups: _Optional[int] = ..., stuck: bool = ..., silent_units: _Optional[int] = ..., sleep_cycles: _Optional[int] = ..., timer_wakeups: _Optional[int] = ...) -> None: ...
 
 class PoolStats(_message.Message):
     __slots__ = ["free", "size", "total"]
