@@ -149,7 +149,7 @@ func TestTapsOnASwitch(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, stop := range []func() (tap.Result, error){stopA, stopC} {
-		if res, err := stop(); err != nil || res.Dropped != 0 || res.ToHost < 3 {
+		if res, err := stop(); err != nil || res.Dropped != 0 || res.ToHost < 2 { // who asked, and an answer; ping does not wait for all
 			t.Errorf("%+v, %v", res, err)
 		}
 	}
