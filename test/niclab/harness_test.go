@@ -217,6 +217,11 @@ func (d *daemon) finish(t *testing.T) {
 		}
 	}
 	if t.Failed() {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, "level=WARN") {
+				t.Logf("netmapd logged: %s", line)
+			}
+		}
 		t.Logf("end of the log of netmapd:\n%s", lastLines(log, 60))
 	}
 }
