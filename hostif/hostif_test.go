@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,10 +96,10 @@ func wire(t *testing.T, ifi *net.Interface) int {
 
 // relay copies frames both ways until the test ends, as a client that joins the
 // HW and the host rings does.
-func relay(t *testing.T, wire int, tap *Tap) (longest *int) {
+func relay(t *testing.T, wire int, tap *Tap) (longest *atomic.Int64) {
 	t.Helper()
 	stop, done := make(chan struct{}), make(chan struct{})
-	longest = new(int)
+	longest = new(atomic.Int64)
 	go func() {
 		defer close(done)
 		buf := make([]byte, 70000)
@@ -118,7 +119,7 @@ func relay(t *testing.T, wire int, tap *Tap) (longest *int) {
 			}
 			for _, q := range tap.Queues() {
 				if n, err := unix.Read(q, buf); err == nil {
-					*longest = max(*longest, n)
+					longest.Store(max(longest.Load(), int64(n)))
 					_, _ = unix.Write(wire, buf[:n])
 				}
 			}
@@ -202,8 +203,8 @@ func TestTakeover(t *testing.T) {
 			must(over.Egress(tap))
 			longest := relay(t, wire(t, l.eth), tap)
 			must(l.exchange(data, soon))
-			if *longest > 1514 {
-				t.Errorf("a frame of %d bytes came from the host: it was not segmented", *longest)
+			if n := longest.Load(); n > 1514 {
+				t.Errorf("a frame of %d bytes came from the host: it was not segmented", n)
 			}
 
 			must(over.Close())

@@ -26,14 +26,13 @@ func (h half) String() string {
 	return map[half]string{goHalf: "go", interposerHalf: "interposer", linkedHalf: "linked"}[h]
 }
 
-// A check is one line of the checklist. It has a test, or a difference, or waits.
+// A check is one line of the checklist. It has a test, or a difference.
 type check struct {
 	id, text   string // the line in our words
 	halves     half   // where the test applies
 	run        func(*env)
 	alone      bool   // not beside other tests: it measures, or looks at all of the daemon
 	difference string // why netmapd does otherwise
-	waiting    string // the capability that has to come first
 }
 
 func tests(id, text string, halves half, run func(*env)) check {
@@ -45,13 +44,6 @@ func testsAlone(id, text string, halves half, run func(*env)) check {
 }
 
 func differs(id, text, reason string) check { return check{id: id, text: text, difference: reason} }
-
-func waits(id, text, capability string) check {
-	return check{id: id, text: text, waiting: capability}
-}
-
-// What checks wait for.
-const offsets = "packet offsets"
 
 // A section is one part of the checklist.
 type section struct {
@@ -99,13 +91,13 @@ func TestTable(t *testing.T) {
 				t.Errorf("check %d of section %s is %q, want %q", i+1, s.prefix, c.id, want)
 			}
 			states := 0
-			for _, has := range []bool{c.run != nil, c.difference != "", c.waiting != ""} {
+			for _, has := range []bool{c.run != nil, c.difference != ""} {
 				if has {
 					states++
 				}
 			}
 			if states != 1 || c.text == "" || (c.run != nil) != (c.halves != 0) {
-				t.Errorf("%s needs a text and exactly one of a test with its halves, a difference, a capability to wait for", c.id)
+				t.Errorf("%s needs a text and exactly one of a test with its halves and a difference", c.id)
 			}
 		}
 	}
@@ -211,7 +203,7 @@ func firstDifference(a, b string) string {
 // column says what a half made of a check.
 func column(c check, h half, outcome func(string, half) string) string {
 	switch {
-	case c.difference != "" || c.waiting != "":
+	case c.difference != "":
 		return ""
 	case c.halves&h == 0:
 		return "–"
@@ -223,9 +215,6 @@ func column(c check, h half, outcome func(string, half) string) string {
 func status(c check, outcome func(string, half) string) string {
 	if c.difference != "" {
 		return "difference"
-	}
-	if c.waiting != "" {
-		return "waiting"
 	}
 	var seen []string
 	for _, h := range ways {
@@ -254,8 +243,8 @@ the same program linked with libnetmap instead; "–" means that a line does not
 nobody could run it yet. A line passes when it does in every way in which it was run.
 
 `)
-	columns := []string{"pass", "difference", "waiting", "not run", "FAIL"}
-	b.WriteString("| Section | Lines | Pass | Difference | Waiting | Not run |\n|---|---|---|---|---|---|\n")
+	columns := []string{"pass", "difference", "not run", "FAIL"}
+	b.WriteString("| Section | Lines | Pass | Difference | Not run |\n|---|---|---|---|---|\n")
 	sum := map[string]int{}
 	for _, s := range checklist {
 		n := map[string]int{}
@@ -265,18 +254,15 @@ nobody could run it yet. A line passes when it does in every way in which it was
 		for _, k := range columns {
 			sum[k] += n[k]
 		}
-		fmt.Fprintf(&b, "| %s: %s | %d | %d | %d | %d | %d |\n", s.prefix, s.title, len(s.checks), n["pass"], n["difference"], n["waiting"], n["not run"]+n["FAIL"])
+		fmt.Fprintf(&b, "| %s: %s | %d | %d | %d | %d |\n", s.prefix, s.title, len(s.checks), n["pass"], n["difference"], n["not run"]+n["FAIL"])
 	}
-	fmt.Fprintf(&b, "| all | %d | %d | %d | %d | %d |\n", checklistIDs, sum["pass"], sum["difference"], sum["waiting"], sum["not run"]+sum["FAIL"])
+	fmt.Fprintf(&b, "| all | %d | %d | %d | %d |\n", checklistIDs, sum["pass"], sum["difference"], sum["not run"]+sum["FAIL"])
 	for _, s := range checklist {
 		fmt.Fprintf(&b, "\n## %s\n\n| ID | Line | Go | C | linked | |\n|---|---|---|---|---|---|\n", s.title)
 		for _, c := range s.checks {
 			note := ""
-			switch {
-			case c.difference != "":
+			if c.difference != "" {
 				note = "difference: " + c.difference
-			case c.waiting != "":
-				note = "waiting for " + c.waiting
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", c.id, strings.ReplaceAll(c.text, "|", `\|`),
 				column(c, goHalf, outcome), column(c, interposerHalf, outcome), column(c, linkedHalf, outcome), note)
