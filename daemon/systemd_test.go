@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -117,8 +118,13 @@ func freeze(t *testing.T, pid int, name string) (resume func()) {
 		runtime.LockOSThread() // a tracer is a thread
 		defer close(done)
 		err := unix.PtraceAttach(tid)
-		if err == nil {
-			_, err = unix.Wait4(tid, nil, unix.WALL, nil)
+		for end := time.Now().Add(patience); err == nil; time.Sleep(time.Millisecond) {
+			// Without hanging: one wait was seen not to end although the thread had stopped.
+			if got, werr := unix.Wait4(tid, nil, unix.WALL|unix.WNOHANG, nil); got == tid || stopped(pid, tid) {
+				break
+			} else if werr != nil || time.Now().After(end) {
+				err = errors.Join(errors.New("the thread does not stop"), werr)
+			}
 		}
 		frozen <- err
 		<-gate
@@ -138,6 +144,12 @@ func freeze(t *testing.T, pid int, name string) (resume func()) {
 	}
 	t.Cleanup(resume)
 	return resume
+}
+
+// stopped says that a tracer holds a thread.
+func stopped(pid, tid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
+	return err == nil && strings.Contains(string(text), "State:\tt")
 }
 
 func thread(t *testing.T, pid int, name string) int {
