@@ -31,9 +31,6 @@ const (
 	Administer Verb = "administer" // change ports, switches, parameters and the configuration
 )
 
-// Verbs are all of them.
-var Verbs = []Verb{View, Attach, Monitor, Administer}
-
 // Identity is who asks. The zero value is nobody.
 type Identity struct {
 	Local       bool // a peer of a Unix socket: UID and Groups hold
