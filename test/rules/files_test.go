@@ -28,6 +28,18 @@ func unsafes(t tree) (broken []string) {
 	return broken
 }
 
+const elf = "\x7fELF"
+
+// binaries: what is built lies in bin/, so that it is never committed.
+func binaries(t tree) (broken []string) {
+	for _, f := range t {
+		if strings.HasPrefix(f.text, elf) {
+			broken = append(broken, f.path+": a program or library that was built; make build puts them into bin/")
+		}
+	}
+	return broken
+}
+
 const maxLines = 700
 
 // lengths: a file is read in one go.
