@@ -255,20 +255,19 @@ func TestProgramDies(t *testing.T) {
 	program := compile(t, "hold")
 	dir, _ := startDaemon(t)
 	for range 3 {
-		first := under(t, dir, program, "vale1:h")
-		interactive(t, first)
+		holder := hold(t, dir, program)
 		out, err := under(t, dir, program, "vale1:h").CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "errno 16") {
 			t.Fatalf("an exclusive port was opened twice: %v\n%s", err, out)
 		}
-		_ = first.Process.Kill()
-		_ = first.Wait()
-		waitGone(t, dir, program)
+		_ = holder.Process.Kill()
+		_ = holder.Wait()
 	}
+	hold(t, dir, program)
 }
 
-// waitGone waits until the port can be opened again, and closes it.
-func waitGone(t *testing.T, dir, program string) {
+// hold starts a program that has vale1:h, once whoever had it before is gone.
+func hold(t *testing.T, dir, program string) *exec.Cmd {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		cmd := under(t, dir, program, "vale1:h")
@@ -280,11 +279,11 @@ func waitGone(t *testing.T, dir, program string) {
 			t.Fatal(err)
 		}
 		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		if line == "ready\n" {
+			return cmd
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		if line == "ready\n" {
-			return
-		}
 		if time.Now().After(end) {
 			t.Fatal("the port of a killed program stays taken")
 		}
