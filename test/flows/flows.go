@@ -100,6 +100,18 @@ func (c *Checker) Receive(ctx context.Context, sink int, d *netmap.Desc) error {
 	}
 }
 
+// Reached is how many connections have come as far as frame seq.
+func (c *Checker) Reached(seq uint32) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.seen {
+		if s.next > seq {
+			n++
+		}
+	}
+	return n
+}
+
 // Result is what became of count frames.
 type Result struct {
 	Sent, Got uint64
@@ -142,15 +154,10 @@ func Send(ctx context.Context, d *netmap.Desc, flows int, count, window uint64, 
 		if window > 0 {
 			n = min(n, window-min(window, sent-got()))
 		}
-		i := r.Head()
 		for range n {
-			s := r.Slot(i)
-			Frame(r.Buf(s), uint32(sent%uint64(flows)), uint32(sent/uint64(flows)))
-			s.Len, s.Flags = Length, 0
-			i = r.Next(i)
+			put(r, uint32(sent%uint64(flows)), uint32(sent/uint64(flows)))
 			sent++
 		}
-		r.Advance(i)
 		if n == 0 {
 			if _, err := d.PollTimeout(0, 0); err != nil { // hands over, and lets others run
 				return sent, err
@@ -159,4 +166,27 @@ func Send(ctx context.Context, d *netmap.Desc, flows int, count, window uint64, 
 		}
 	}
 	return sent, d.Flush(ctx)
+}
+
+// SendRound sends frame seq of each connection.
+func SendRound(ctx context.Context, d *netmap.Desc, flows int, seq uint32) error {
+	r := d.TxRings()[0]
+	for flow := range uint32(flows) {
+		if r.Space() == 0 {
+			if _, err := d.Poll(ctx, netmap.PollOut); err != nil {
+				return err
+			}
+		}
+		put(r, flow, seq)
+	}
+	return d.Flush(ctx)
+}
+
+// put fills the next slot of a ring that has room.
+func put(r *netmap.TxRing, flow, seq uint32) {
+	i := r.Head()
+	s := r.Slot(i)
+	Frame(r.Buf(s), flow, seq)
+	s.Len, s.Flags = Length, 0
+	r.Advance(r.Next(i))
 }
