@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -181,6 +182,38 @@ func TestRequestAnswers(t *testing.T) {
 	}
 	if flags, _ := unix.FcntlInt(uintptr(a.fds[0]), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 {
 		t.Error("descriptor is inherited by exec")
+	}
+}
+
+// hasty is a socket that is first read right before its other end sends and closes, and looks for the end right after.
+type hasty struct {
+	messages
+	looked bool
+}
+
+func (h *hasty) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	if !h.looked {
+		h.looked = true
+		return 0, 0, 0, nil, io.EOF
+	}
+	return h.messages.ReadMsgUnix(b, oob)
+}
+
+// An answer whose sender has closed its end is an answer: the kernel may say first that the end is there.
+func TestAnswerBehindTheEnd(t *testing.T) {
+	for _, says := range []string{"", "hung up"} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		reply, err := packetConn(os.NewFile(uintptr(pair[0]), "answer"))
+		must(t, err)
+		if says == "" {
+			must(t, unix.Send(pair[1], wire.Append(nil, wire.TypeUnbind|wire.Answer, 0, nil, nil), 0))
+		}
+		must(t, unix.Close(pair[1]))
+		if _, err := readAnswer(&hasty{messages: reply}, wire.TypeUnbind, 0); err != nil && (says == "" || !strings.Contains(err.Error(), says)) || err == nil && says != "" {
+			t.Errorf("error %v, want %q", err, says)
+		}
+		must(t, reply.Close())
 	}
 }
 

@@ -228,12 +228,22 @@ func packetConn(f *os.File) (*net.UnixConn, error) {
 	return u, nil
 }
 
+// messages is a *net.UnixConn to read from.
+type messages interface {
+	ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error)
+}
+
 // readAnswer reads one message. All descriptors in it are taken, so that none
 // leaks, and closed again unless the message is as it should be.
-func readAnswer(c *net.UnixConn, typ uint16, wantFDs int) (*answer, error) {
+func readAnswer(c messages, typ uint16, wantFDs int) (*answer, error) {
 	buf := make([]byte, wire.MaxMessage)
 	oob := make([]byte, unix.CmsgSpace(4*(wire.MaxFDs+1))) // one more, to notice a surplus
 	n, oobn, flags, _, err := c.ReadMsgUnix(buf, oob)
+	if errors.Is(err, io.EOF) {
+		// The kernel looks for a message first and then whether the other end is closed. What is sent and closed in between
+		// reads as the end, with the answer behind it: a second look finds what there is.
+		n, oobn, flags, _, err = c.ReadMsgUnix(buf, oob)
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 		return nil, errors.New("netmapd hung up instead of answering; its log says why")
 	}

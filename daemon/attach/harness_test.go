@@ -109,6 +109,9 @@ func (c *client) ask(typ uint16, body any, tail []byte) (errno unix.Errno, rest 
 	must(c.t, err)
 	buf, oob := make([]byte, wire.MaxMessage), make([]byte, unix.CmsgSpace(4*wire.MaxFDs))
 	n, oobn, _, _, err := unix.Recvmsg(pair[0], buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if err == nil && n == 0 { // the end, and perhaps the answer behind it (netmap, readAnswer)
+		n, oobn, _, _, err = unix.Recvmsg(pair[0], buf, oob, unix.MSG_CMSG_CLOEXEC)
+	}
 	must(c.t, err)
 	fds, err := descriptors(oob[:oobn])
 	must(c.t, err)

@@ -95,6 +95,9 @@ func (g *goProgram) ask(conn int, msg []byte) *answer {
 	var n, oobn int
 	g.e.must(again(func() (err error) {
 		n, oobn, _, _, err = unix.Recvmsg(pair[0], buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if err == nil && n == 0 { // the end, and perhaps the answer behind it (netmap, readAnswer)
+			n, oobn, _, _, err = unix.Recvmsg(pair[0], buf, oob, unix.MSG_CMSG_CLOEXEC)
+		}
 		return err
 	}))
 	a := &answer{}

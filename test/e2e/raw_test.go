@@ -79,6 +79,9 @@ func readAnswer(fd int) (*answered, error) {
 	}
 	buf, oob := make([]byte, wire.MaxMessage), make([]byte, unix.CmsgSpace(4*16))
 	n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if err == nil && n == 0 { // the end, and perhaps the answer behind it (netmap, readAnswer)
+		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	}
 	switch {
 	case errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
 		return nil, errHungUp
