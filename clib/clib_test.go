@@ -137,6 +137,7 @@ func TestPrograms(t *testing.T) {
 	}{
 		{"control", nil},
 		{"traffic", []string{"100000"}},
+		{"locked", nil},
 		{"waits", nil},
 		{"epoll", []string{"100000"}},
 		{"processes", nil},

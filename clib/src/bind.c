@@ -26,9 +26,31 @@ static int sealed(int fd, uint64_t size, struct stat *st)
 	return 0;
 }
 
+/*
+ * nmd_map maps shared memory of ours, whose pages come into being when they are touched.
+ * In a program that locks what it will map in memory (mlockall), all of them would here
+ * and now: a gigabyte for a region. Of what nobody may touch the kernel makes no pages,
+ * so it is mapped as that first.
+ */
+void *nmd_map(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	bool whole = flags & (MAP_LOCKED | MAP_POPULATE); /* they want it so */
+	void *m = REAL(mmap)(addr, len, whole ? prot : PROT_NONE, flags, fd, off);
+
+	if (m == MAP_FAILED || whole)
+		return m;
+	munlock(m, len); /* what was not locked stays as it is */
+	if (mprotect(m, len, prot) == 0)
+		return m;
+	int err = errno;
+	munmap(m, len);
+	errno = err;
+	return MAP_FAILED;
+}
+
 static int map(int fd, size_t size, void **base)
 {
-	*base = REAL(mmap)(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	*base = nmd_map(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return *base == MAP_FAILED ? errno : 0;
 }
 

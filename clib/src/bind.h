@@ -11,6 +11,10 @@ void nmd_unbind(struct nmd_desc *d);
  * there is none, -2 if it has another size. */
 int nmd_region_of(dev_t dev, ino_t ino, uint64_t size);
 
+/* nmd_map is mmap for memory that we share with the daemon: pages are made when they are
+ * touched, also in a program that locks all its memory. */
+void *nmd_map(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+
 /* nmd_region_forked: see nmd_desc_forked. */
 void nmd_region_forked(void);
 

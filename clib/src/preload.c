@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bind.h"
 #include "control.h"
 #include "desc.h"
 #include "epoll.h"
@@ -156,7 +157,7 @@ static void *map_region(struct nmd_desc *d, int fd, void *addr, size_t len, int 
 		errno = EINVAL;
 		return MAP_FAILED;
 	}
-	return REAL(mmap)(addr, len, prot, flags, atomic_load(&d->region->fd), off);
+	return nmd_map(addr, len, prot, flags, atomic_load(&d->region->fd), off);
 }
 
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
