@@ -62,40 +62,23 @@ func (b *Batch) over(mem []byte) {
 
 const macMask = 1<<48 - 1
 
-// macs loads both addresses of the frame at p, each once. At least 12 bytes are
-// readable there: the caller has looked at the length.
-func macs(p unsafe.Pointer) (dst, src uint64) {
-	lo := *(*uint64)(p)
-	hi := *(*uint32)(unsafe.Add(p, 8))
-	return lo & macMask, lo>>48 | uint64(hi)<<16
+// loadMACs loads both addresses of the frame at p, each once, as they lie there. At least 12 bytes are
+// readable: the caller has looked at the length.
+func loadMACs(p unsafe.Pointer) (lo, hi uint64) {
+	return *(*uint64)(p), uint64(*(*uint32)(unsafe.Add(p, 8)))
 }
 
-type (
-	block16 [16]byte
-	block32 [32]byte
-	block64 [64]byte
-)
+// split makes two addresses of them.
+func split(lo, hi uint64) (dst, src uint64) { return lo & macMask, lo>>48 | hi<<16 }
+
+// macs is both.
+func macs(p unsafe.Pointer) (dst, src uint64) { return split(loadMACs(p)) }
 
 // copyBytes copies n bytes between buffers, never more: the reference rounds up
 // to 64 (NC E.5.2), which would show the receiver what the sender's buffer held
-// before. Two overlapping blocks cost the same for the short frames that count.
+// before.
 func copyBytes(dst, src unsafe.Pointer, n uintptr) {
-	switch {
-	case n > 128 || n < 16:
-		copy(unsafe.Slice((*byte)(dst), n), unsafe.Slice((*byte)(src), n))
-	case n > 64:
-		tail := *(*block64)(unsafe.Add(src, n-64))
-		*(*block64)(dst) = *(*block64)(src)
-		*(*block64)(unsafe.Add(dst, n-64)) = tail
-	case n >= 32:
-		tail := *(*block32)(unsafe.Add(src, n-32))
-		*(*block32)(dst) = *(*block32)(src)
-		*(*block32)(unsafe.Add(dst, n-32)) = tail
-	default:
-		tail := *(*block16)(unsafe.Add(src, n-16))
-		*(*block16)(dst) = *(*block16)(src)
-		*(*block16)(unsafe.Add(dst, n-16)) = tail
-	}
+	copy(unsafe.Slice((*byte)(dst), n), unsafe.Slice((*byte)(src), n))
 }
 
 // bufAt is the address of buffer idx, which is valid.

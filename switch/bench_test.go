@@ -2,6 +2,8 @@ package vale
 
 import (
 	"fmt"
+	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -140,6 +142,34 @@ func BenchmarkAcrossCPUs(b *testing.B) {
 			}
 			c := w.p[1].Counters()
 			b.ReportMetric(float64(c.Drops[RingFull])/float64(moved), "drops/packet")
+		})
+	}
+}
+
+// BenchmarkAddresses has frames for many stations in random order: what a table larger than the caches costs.
+func BenchmarkAddresses(b *testing.B) {
+	const sets = 200
+	for _, stations := range []int{1, 100, 10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(stations), func(b *testing.B) {
+			w, s := taken(b, 60)
+			pl, v := w.pl, w.pl.view.Load()
+			v.tab = newTable(max(minTable, 1<<bits.Len(uint(2*stations))), false).fixed()
+			address := func(i int) uint64 { return 2 | uint64(i+256)<<16 }
+			for i := range stations {
+				v.tab.learn(entry(address(i), 1, 1))
+			}
+			batches := make([][stageBatch]run, sets)
+			for i := range batches {
+				for k := range batches[i] {
+					batches[i][k] = run{dst: address(rand.IntN(stations)), src: station(0).word(), from: uint16(k)}
+				}
+			}
+			for i := 0; b.Loop(); i++ {
+				copy(pl.work.run[:], batches[i%sets][:])
+				pl.work.n, pl.work.runs = stageBatch, stageBatch
+				pl.work.lookup(pl, v, s)
+			}
+			perPacket(b, b.N*stageBatch)
 		})
 	}
 }

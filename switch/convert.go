@@ -50,7 +50,8 @@ func (pl *Poller) prepare(ports []*Port) {
 // classifyBehind is classify for frames that follow a header of the given length.
 // The header is at the beginning of the first fragment, or is all of it (NC
 // E.5.1 step 1).
-func classifyBehind(b *Batch, header uint16, headers *[MaxBatch]header, c *Counters) (n int) {
+func (w *work) classifyBehind(b *Batch, header uint16, c *Counters) {
+	w.n, w.runs = 0, 0
 	frags := b.Frags[:b.N]
 	for i := 0; i < len(frags); i++ {
 		f, skip := &frags[i], header
@@ -70,12 +71,9 @@ func classifyBehind(b *Batch, header uint16, headers *[MaxBatch]header, c *Count
 			c.Drops[TooShort]++
 			continue
 		}
-		h := &headers[n&(MaxBatch-1)]
-		h.dst, h.src = macs(b.behind(f, skip))
-		h.first = uint16(i)
-		n++
+		dst, src := macs(b.behind(f, skip))
+		w.add(i, dst, src)
 	}
-	return n
 }
 
 // converter makes frames for ports whose header length is not that of the port

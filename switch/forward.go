@@ -4,34 +4,39 @@ package vale
 // otherwise.
 const DefaultBatch = MaxBatch
 
-// header is what a switch looks at in a frame.
-type header struct {
-	dst   uint64 // destination address
-	src   uint64 // source address
-	first uint16 // index of the frame's first fragment
+// run is frames in a row that have the same addresses.
+type run struct {
+	dst, src     uint64
+	dstAt, srcAt uint64 // their places in the table
+	from, n      uint16 // its frames, in work.frames
+	group        uint16 // where they go: the index of the destination port, or that of the flood
 }
 
 // work is the scratch memory of a poller for one batch.
 type work struct {
 	n       int // frames
-	headers [MaxBatch]header
-	to      [MaxBatch]uint16 // by frame: destination group
+	runs    int
+	frames  [MaxBatch]uint16 // first fragments, in the order of the batch
+	run     [MaxBatch]run
 	order   [MaxBatch]uint16 // first fragments, group by group
+	sorted  []uint16         // the one of frames and order that is sorted by groups
 	merged  [MaxBatch]uint16 // unicast and flood of one destination
 	touched []uint16         // groups that have frames
+	seen    uint64           // keeps the compiler from leaving out what look reads
 }
 
 // forward moves the batch that the poller holds.
 func (pl *Poller) forward(v *view, s *source) {
 	w := &pl.work
 	if h := pl.batch.header; h == 0 {
-		w.n = classify(&pl.batch, &w.headers, s.ctr)
+		w.classify(&pl.batch, s.ctr)
 	} else {
-		w.n = classifyBehind(&pl.batch, h, &w.headers, s.ctr)
+		w.classifyBehind(&pl.batch, h, s.ctr)
 	}
 	if w.n == 0 {
 		return
 	}
+	w.look(v.tab)
 	pl.resolve(v, s)
 	w.group(v)
 	pl.deliver(v, s)
@@ -41,36 +46,86 @@ func (pl *Poller) forward(v *view, s *source) {
 	w.touched = w.touched[:0]
 }
 
-// classify counts the frames of b and reads the headers of those that have one.
-// No load depends on another, so the misses overlap.
-func classify(b *Batch, headers *[MaxBatch]header, c *Counters) (n int) {
+// classify counts the frames of b, reads the headers of those that have one, and finds the runs. No load depends on another,
+// so the misses overlap.
+func (w *work) classify(b *Batch, c *Counters) {
+	var bytes, lastLo uint64
+	lastHi := uint64(1) << 32 // no frame's
+	frames, n, runs := 0, 0, 0
 	frags := b.Frags[:b.N]
-	var bytes uint64
-	frames := len(frags)
-	for i := 0; i < len(frags); i++ {
+	for i := range frags {
 		f := &frags[i]
 		bytes += uint64(f.Len)
 		if f.Slots == 0 {
-			frames--
 			continue
 		}
+		frames++
 		if f.Len < 14 {
 			c.Drops[TooShort]++
 			continue
 		}
-		h := &headers[n&(MaxBatch-1)]
-		h.dst, h.src = macs(b.at(f))
-		h.first = uint16(i)
+		lo, hi := loadMACs(b.at(f))
+		if lo != lastLo || hi != lastHi {
+			lastLo, lastHi = lo, hi
+			r := &w.run[runs&(MaxBatch-1)]
+			r.dst, r.src = split(lo, hi)
+			r.from = uint16(n)
+			runs++
+		}
+		w.frames[n&(MaxBatch-1)] = uint16(i)
 		n++
 	}
+	w.n, w.runs = n, runs
 	c.Tx.Frames += uint64(frames)
 	c.Tx.Bytes += bytes
-	return n
 }
 
-// resolve learns the sources and finds the group of each frame: the index of
+// add notes the frame that begins with fragment i.
+func (w *work) add(i int, dst, src uint64) {
+	if last := w.runs - 1; last < 0 || w.run[last].dst != dst || w.run[last].src != src {
+		w.run[w.runs] = run{dst: dst, src: src, from: uint16(w.n)}
+		w.runs++
+	}
+	w.frames[w.n] = uint16(i)
+	w.n++
+}
+
+// look finds the place of each address and reads it, as a search will: here no read waits for another one, which in a table
+// larger than the cache is most of what a search costs.
+func (w *work) look(t *table) {
+	if t.compat {
+		w.lookCompat(t)
+		return
+	}
+	var seen uint64
+	p := &run{dst: ^uint64(0), src: ^uint64(0)}
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		r.dstAt, r.srcAt = p.dstAt, p.srcAt
+		if r.dst != p.dst {
+			r.dstAt = t.hash(r.dst)
+			seen += t.word(r.dstAt)
+		}
+		if r.src != p.src {
+			r.srcAt = t.hash(r.src)
+			seen += t.word(r.srcAt)
+		}
+		p = r
+	}
+	w.seen = seen
+}
+
+// lookCompat is look for the reference's table, which fits a cache.
+func (w *work) lookCompat(t *table) {
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		r.dstAt, r.srcAt = compatHash(r.dst), compatHash(r.src)
+	}
+}
+
+// resolve learns the sources and finds the group of each run: the index of
 // the destination port, or that of the flood. Frames are taken in order, so that
-// what is learned counts for those that follow (NC E.5.2). Frames without a
+// what is learned counts for those that follow (NC E.5.2). Runs without a
 // destination are dropped from the work.
 //
 // Runs of equal addresses are looked up once. Nothing is remembered from one
@@ -84,40 +139,48 @@ func (pl *Poller) resolve(v *view, s *source) {
 	seen := entry(0, s.port.index, v.epoch)
 	lastSrc, lastDst, group := none, none, flood
 	learning := !v.dest[self].noLearning
-	var own uint64
-	n := 0
-	for k := range w.headers[:w.n] {
-		h := &w.headers[k]
-		if h.src != lastSrc {
-			lastSrc = h.src
-			if h.src&1 == 0 && learning && v.tab.learn(h.src|seen) {
+	kept, end := 0, uint16(w.n)
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		r.n = end - r.from
+		if k+1 < w.runs {
+			r.n = w.run[k+1].from - r.from
+		}
+		if r.src != lastSrc {
+			lastSrc = r.src
+			if r.src&1 == 0 && learning && v.tab.learnAt(r.srcAt, r.src|seen) {
 				lastDst = none
 			}
 		}
-		if h.dst != lastDst {
-			lastDst, group = h.dst, flood
-			if h.dst&1 == 0 {
-				group = v.find(h.dst)
+		if r.dst != lastDst {
+			lastDst, group = r.dst, flood
+			if r.dst&1 == 0 {
+				group = v.find(r)
 			}
 		}
-		if group == self {
-			own++
+		switch {
+		case group == self:
+			s.ctr.Drops[OwnAddress] += uint64(r.n)
 			continue
-		}
-		if group > flood {
-			s.ctr.Drops[VacantPort]++
+		case group > flood:
+			s.ctr.Drops[VacantPort] += uint64(r.n)
 			continue
 		}
 		if v.count[group] == 0 {
 			w.touched = append(w.touched, group)
 		}
-		v.count[group]++
-		w.to[n&(MaxBatch-1)] = group
-		w.order[n&(MaxBatch-1)] = h.first
-		n++
+		v.count[group] += r.n
+		r.group = group
+		if kept != k {
+			w.run[kept] = *r
+		}
+		kept++
 	}
-	w.n = n
-	s.ctr.Drops[OwnAddress] += own
+	w.sorted = nil
+	if kept == w.runs && len(w.touched) == 1 {
+		w.sorted = w.frames[:]
+	}
+	w.runs = kept
 	if v.tab.crowded() {
 		pl.wantGrowth(v.tab)
 	}
@@ -126,11 +189,11 @@ func (pl *Poller) resolve(v *view, s *source) {
 // vacant is the group of frames for a port that left.
 const vacant = ^uint16(0)
 
-// find returns the group of a unicast address. Another lcore may have learned
+// find returns the group of a run to a unicast address. Another lcore may have learned
 // it on a port that this poller's view does not have yet.
-func (v *view) find(mac uint64) uint16 {
+func (v *view) find(r *run) uint16 {
 	flood := uint16(len(v.dest))
-	e := v.tab.lookup(mac)
+	e := v.tab.lookupAt(r.dstAt, r.dst)
 	if e == 0 {
 		return flood
 	}
@@ -151,21 +214,26 @@ func (pl *Poller) wantGrowth(t *table) {
 }
 
 // group sorts the frames by destination, keeping their order. Nearly always
-// they have one destination, and order is right as it is.
+// they have one destination, and are right as they are.
 func (w *work) group(v *view) {
 	var at uint16
 	for _, g := range w.touched {
 		v.first[g] = at
 		at += v.count[g]
 	}
-	if len(w.touched) <= 1 {
+	if w.sorted != nil {
 		return
 	}
-	// merged is free until deliver; it holds the frames while order is filled.
-	copy(w.merged[:w.n], w.order[:w.n])
-	for k, g := range w.to[:w.n] {
-		w.order[v.first[g]&(MaxBatch-1)] = w.merged[k]
-		v.first[g]++
+	w.sorted = w.order[:]
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		at := v.first[r.group]
+		v.first[r.group] += r.n
+		if r.n == 1 {
+			w.order[at&(MaxBatch-1)] = w.frames[r.from&(MaxBatch-1)]
+			continue
+		}
+		copy(w.order[at:], w.frames[r.from:][:r.n])
 	}
 	for _, g := range w.touched {
 		v.first[g] -= v.count[g]
@@ -174,7 +242,7 @@ func (w *work) group(v *view) {
 
 // list is the frames of a group.
 func (w *work) list(v *view, g uint16) []uint16 {
-	return w.order[v.first[g]:][:v.count[g]]
+	return w.sorted[v.first[g]:][:v.count[g]]
 }
 
 // deliver hands each destination ring its frames. A frame that is flooded goes

@@ -8,8 +8,11 @@ import (
 // oneSlot is the flags of a frame of one slot: the number of its slots (NC A.6).
 const oneSlot = 1 << abi.NSFragShift
 
-// ahead is how many frames before its copy a buffer is prefetched.
+// ahead is how many frames before its copy a buffer is prefetched (copyShort knows it too).
 const ahead = 8
+
+// longest is the length of the longest frame that copyShort copies; the shortest has 16 bytes.
+const longest = 128
 
 // RxSink puts frames in a client's RX ring.
 type RxSink struct {
@@ -73,27 +76,49 @@ func (s *RxSink) commit(start, got, used uint32) {
 // fillSingle copies frames of one slot each to the slots from at on.
 func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frames, bytes uint64) {
 	slots, bufs := s.r.Slots(), s.r.Bufs()
-	num, size, base := slots.Num(), bufs.Size(), bufs.Base()
-	for k, i := range list {
-		if k%ahead == 0 && at+2*ahead <= num {
-			prefetchBufs(slots.At(at+ahead), ahead, base, uint64(size), uint64(bufs.Num()))
+	num, size, base := slots.Num(), uint64(bufs.Size()), bufs.Base()
+	for len(list) > 0 {
+		run := min(uint32(len(list)), num-at)
+		prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
+		for end := at + run; at < end; {
+			if b.Frags[list[0]&(MaxBatch-1)].Len <= longest {
+				n, moved := copyShort(slots.At(at), uint64(end-at), &list[0], b, base, size, uint64(bufs.Num()))
+				frames += n
+				bytes += moved
+				list = list[n:]
+				if at += uint32(n); at == end {
+					break
+				}
+			} else if at+ahead < end {
+				prefetchBufs(slots.At(at+ahead), 1, base, size, uint64(bufs.Num()))
+			}
+			n, ok := s.putSingle(b, &b.Frags[list[0]&(MaxBatch-1)], at, d)
+			if ok {
+				frames++
+				bytes += n
+			}
+			list = list[1:]
+			at++
 		}
-		f := &b.Frags[i&(MaxBatch-1)]
-		idx := slots.Load(at).Idx()
-		if bufs.Valid(idx) && uint32(f.Len) <= size {
-			copyBytes(bufAt(base, idx, size), b.at(f), uintptr(f.Len))
-			slots.Store(at, abi.MakeWord(idx, f.Len, oneSlot))
-			frames++
-			bytes += uint64(f.Len)
-		} else {
-			slots.Store(at, abi.MakeWord(idx, 0, oneSlot))
-			d[misfit(bufs, idx)]++
-		}
-		if at++; at == num {
+		if at == num {
 			at = 0
 		}
 	}
 	return frames, bytes
+}
+
+// putSingle copies a frame of one slot.
+func (s *RxSink) putSingle(b *Batch, f *Frag, at uint32, d *Drops) (bytes uint64, ok bool) {
+	slots, bufs := s.r.Slots(), s.r.Bufs()
+	idx, length := slots.Load(at).Idx(), f.Len
+	if ok = bufs.Valid(idx) && uint32(length) <= bufs.Size(); ok {
+		copyBytes(bufAt(bufs.Base(), idx, bufs.Size()), b.at(f), uintptr(length))
+	} else {
+		length = 0
+		d[misfit(bufs, idx)]++
+	}
+	slots.Store(at, abi.MakeWord(idx, length, oneSlot))
+	return uint64(length), ok
 }
 
 // fill copies frames of any number of slots to the got slots from at on, and

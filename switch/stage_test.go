@@ -1,6 +1,7 @@
 package vale
 
 import (
+	"math/bits"
 	"testing"
 )
 
@@ -22,6 +23,7 @@ var stages = []stage{
 	{name: "classify", count: stageBatch, setup: classifyStage},
 	{name: "lookup/same", count: stageBatch, setup: lookupStage(1)},
 	{name: "lookup/1000", count: stageBatch, setup: lookupStage(1000)},
+	{name: "lookup/100000", count: stageBatch, setup: lookupStage(100000)},
 	{name: "copy/60", count: stageBatch, setup: copyStage(60)},
 	{name: "copy/128", count: stageBatch, setup: copyStage(128)},
 	{name: "copy/1514", count: stageBatch, setup: copyStage(1514), cpu: true},
@@ -75,7 +77,7 @@ func takeStage(tb testing.TB) func() {
 
 func classifyStage(tb testing.TB) func() {
 	w, s := taken(tb, 60)
-	return func() { classify(&w.pl.batch, &w.pl.work.headers, s.ctr) }
+	return func() { w.pl.work.classify(&w.pl.batch, s.ctr) }
 }
 
 // lookupStage learns and looks up frames of that many stations, which come and go in no order.
@@ -83,28 +85,38 @@ func lookupStage(stations int) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
 		w, s := taken(tb, 60)
 		pl, v := w.pl, w.pl.view.Load()
-		v.tab = newTable(max(minTable, 4*stations), false).fixed()
+		v.tab = newTable(max(minTable, 1<<bits.Len(uint(4*stations))), false).fixed()
 		other := station(0).word() | 2<<40
 		for i := range stations {
 			v.tab.learn(entry(station(i).word(), 1, 1))
 			v.tab.learn(entry(other+uint64(i)<<8, 0, 1))
 		}
-		classify(&pl.batch, &pl.work.headers, s.ctr)
-		for i := range pl.work.headers[:stageBatch] {
-			k := i * 7919 % stations
-			pl.work.headers[i].dst = station(k).word()
-			pl.work.headers[i].src = other + uint64(k)<<8
+		frames := w.c[0].tx[0]
+		for i := range uint32(stageBatch) {
+			k := int(i) * 7919 % stations
+			buf := frames.bufs.Get(frames.first + (1+i)%frames.Num())
+			d, src := station(k), macOf(other+uint64(k)<<8)
+			copy(buf, d[:])
+			copy(buf[6:], src[:])
 		}
+		pl.work.classify(&pl.batch, s.ctr)
+		n := pl.work.runs
 		return func() {
-			pl.work.n = stageBatch
-			pl.resolve(v, s)
-			pl.work.group(v)
-			for _, g := range pl.work.touched {
-				v.count[g] = 0
-			}
-			pl.work.touched = pl.work.touched[:0]
+			pl.work.n, pl.work.runs = stageBatch, n // all are kept
+			pl.work.lookup(pl, v, s)
 		}
 	}
+}
+
+// lookup is what forward does between reading headers and delivering.
+func (w *work) lookup(pl *Poller, v *view, s *source) {
+	w.look(v.tab)
+	pl.resolve(v, s)
+	w.group(v)
+	for _, g := range w.touched {
+		v.count[g] = 0
+	}
+	w.touched = w.touched[:0]
 }
 
 // copyStage fills the slots of a receiver, without giving them to it.

@@ -29,33 +29,48 @@ func (t *TxSource) Next(b *Batch) int {
 	}
 	slots, bufs := t.r.Slots(), t.r.Bufs()
 	b.Base = bufs.Base()
-	num, size := slots.Num(), t.size
 	limit := min(n, uint32(b.limit))
-	at, taken := from, uint32(0)
 	if t.r.Offsets() != nil {
 		return t.nextOffset(b, n, limit)
 	}
+	at, taken := from, uint32(0)
 	for taken < limit {
-		w := slots.Load(at)
-		length := w.Len()
-		if w.Flags()&(abi.NSMoreFrag|abi.NSIndirect) != 0 || !bufs.Valid(w.Idx()) || uint32(length) > size {
-			k := t.chain(b, at, n-taken, limit-taken)
-			if k == 0 {
-				break // the frame belongs to the next batch
-			}
-			taken += k
-			at = t.r.Advance(at, k)
+		k := t.singles(b, at, min(limit-taken, slots.Num()-at))
+		taken += k
+		if at += k; at == slots.Num() {
+			at = 0
 			continue
 		}
-		b.Frags[b.N&(MaxBatch-1)] = Frag{Off: uint64(w.Idx()) * uint64(size), Len: length, Slots: 1}
-		b.N++
-		taken++
-		if at++; at == num {
-			at = 0
+		if taken == limit {
+			break
 		}
+		if k = t.chain(b, at, n-taken, limit-taken); k == 0 {
+			break // the frame belongs to the next batch
+		}
+		taken += k
+		at = t.r.Advance(at, k)
 	}
 	t.to = at
 	return int(taken)
+}
+
+// singles takes frames of one good slot from the n slots from at on, which do not wrap, until it meets something else.
+func (t *TxSource) singles(b *Batch, at, n uint32) (k uint32) {
+	slots, bufs, size := t.r.Slots(), t.r.Bufs(), t.size
+	frags := b.Frags[b.N:]
+	if uint32(len(frags)) > n {
+		frags = frags[:n]
+	}
+	for i := range frags {
+		w := slots.Load(at + uint32(i))
+		if w.Flags()&(abi.NSMoreFrag|abi.NSIndirect) != 0 || !bufs.Valid(w.Idx()) || uint32(w.Len()) > size {
+			b.N += i
+			return uint32(i)
+		}
+		frags[i] = Frag{Off: uint64(w.Idx()) * uint64(size), Len: w.Len(), Slots: 1}
+	}
+	b.N += len(frags)
+	return uint32(len(frags))
 }
 
 // chain takes the frame that begins at slot at, with up to n slots published

@@ -1,0 +1,114 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// func copyShort(slots *abi.Slot, n uint64, list *uint16, b *Batch, base unsafe.Pointer, size, num uint64) (done, bytes uint64)
+//
+// AX slots left        R8  index of the receiver's buffer, then its address
+// BX slot              R9  length of the frame
+// SI place in list     R10 fragment, then address of the frame
+// DI batch             R11 index of the buffer to prefetch
+// R12 base  R13 size   R14 is Go's
+// R15 buffers - 2      DX  bytes
+TEXT ·copyShort(SB), NOSPLIT, $0-72
+	MOVQ slots+0(FP), BX
+	MOVQ n+8(FP), AX
+	MOVQ list+16(FP), SI
+	MOVQ b+24(FP), DI
+	MOVQ base+32(FP), R12
+	MOVQ size+40(FP), R13
+	MOVQ num+48(FP), R15
+	SUBQ $2, R15 // abi.MinBufIndex
+	XORL DX, DX
+
+	TESTQ AX, AX
+	JE   done
+
+loop:
+	CMPQ AX, $8
+	JBE  nofetch
+	MOVL 128(BX), R11
+	CMPQ R11, num+48(FP)
+	JAE  nofetch
+	IMULQ R13, R11
+	BYTE $0x43; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x1C // PREFETCHW (R12)(R11*1)
+
+nofetch:
+	MOVWLZX (SI), R10
+	ANDL    $(const_MaxBatch-1), R10
+	SHLQ    $4, R10 // Frag__size is 16
+	MOVWLZX (Batch_Frags+Frag_Len)(DI)(R10*1), R9
+	MOVQ    (Batch_Frags+Frag_Off)(DI)(R10*1), R10
+	ADDQ    Batch_Base(DI), R10
+
+	// The index is loaded once: the receiver may be writing it.
+	MOVL (BX), R8
+	LEAL -2(R8), CX
+	CMPL CX, R15
+	JAE  done
+	LEAL -16(R9), CX
+	CMPL CX, $112
+	JA   done
+	CMPQ R9, R13
+	JA   done
+
+	// The slot's new word: index, length, one slot.
+	MOVQ R9, CX
+	SHLQ $32, CX
+	ORQ  R8, CX
+	BTSQ $56, CX
+	IMULQ R13, R8
+	ADDQ R12, R8
+
+	CMPL R9, $64
+	JA   long
+	CMPL R9, $32
+	JB   short
+	MOVUPS (R10), X0
+	MOVUPS 16(R10), X1
+	MOVUPS -32(R10)(R9*1), X2
+	MOVUPS -16(R10)(R9*1), X3
+	MOVUPS X0, (R8)
+	MOVUPS X1, 16(R8)
+	MOVUPS X2, -32(R8)(R9*1)
+	MOVUPS X3, -16(R8)(R9*1)
+
+next:
+	MOVQ CX, (BX)
+	ADDQ R9, DX
+	ADDQ $2, SI
+	ADDQ $16, BX
+	DECQ AX
+	JNE  loop
+
+done:
+	MOVQ n+8(FP), CX
+	SUBQ AX, CX
+	MOVQ CX, done+56(FP)
+	MOVQ DX, bytes+64(FP)
+	RET
+
+short:
+	MOVUPS (R10), X0
+	MOVUPS -16(R10)(R9*1), X1
+	MOVUPS X0, (R8)
+	MOVUPS X1, -16(R8)(R9*1)
+	JMP    next
+
+long:
+	MOVUPS (R10), X0
+	MOVUPS 16(R10), X1
+	MOVUPS 32(R10), X2
+	MOVUPS 48(R10), X3
+	MOVUPS -64(R10)(R9*1), X4
+	MOVUPS -48(R10)(R9*1), X5
+	MOVUPS -32(R10)(R9*1), X6
+	MOVUPS -16(R10)(R9*1), X7
+	MOVUPS X0, (R8)
+	MOVUPS X1, 16(R8)
+	MOVUPS X2, 32(R8)
+	MOVUPS X3, 48(R8)
+	MOVUPS X4, -64(R8)(R9*1)
+	MOVUPS X5, -48(R8)(R9*1)
+	MOVUPS X6, -32(R8)(R9*1)
+	MOVUPS X7, -16(R8)(R9*1)
+	JMP    next

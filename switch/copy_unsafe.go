@@ -1,0 +1,27 @@
+//go:build amd64
+
+package vale
+
+import (
+	"unsafe"
+
+	"github.com/netmapd/netmapd/netmap/abi"
+)
+
+// copyShort is the loop of fillSingle for what nearly all frames of small packets are: one after the other it copies the
+// listed frames of b to the buffers that n slots in a row name, and writes the slots, until it meets a frame that is not of
+// shortest to longest bytes, a bad index, or a buffer that is too small. num buffers of size bytes lie at base; list has n
+// elements at least. It returns how many frames it did, and their bytes.
+//
+// In Go the loop takes four times the instructions, since the compiler keeps its variables in memory and copies by calls
+// (TestInstructions, stage copy). Like prefetchBufs it asks for buffers early, eight frames ahead.
+//
+//go:noescape
+func copyShort(slots *abi.Slot, n uint64, list *uint16, b *Batch, base unsafe.Pointer, size, num uint64) (done, bytes uint64)
+
+// The assembly knows the size of a fragment, and the first index.
+var (
+	_ [16]byte = [unsafe.Sizeof(Frag{})]byte{}
+	_ [2]byte  = [abi.MinBufIndex]byte{}
+	_ [16]byte = [abi.SlotSize]byte{}
+)
