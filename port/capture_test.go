@@ -102,8 +102,11 @@ func TestCaptureUnread(t *testing.T) {
 	const n = 6000
 	for range n / 100 {
 		for range 100 {
-			send(t, from, 0, frame(1, 2, 60, 0))
+			if !from.TxRings()[0].Send(frame(1, 2, 60, 0)) {
+				t.Fatal("no room")
+			}
 		}
+		must(t, from.TxSync())
 		receive(t, to, 100)
 	}
 	got := 0
