@@ -3,6 +3,7 @@ package clib
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,16 +187,18 @@ func TestNmctlRun(t *testing.T) {
 }
 
 // A sync of a busy program makes no system call: a hundred thousand syncs and polls
-// more cost a look at the daemon now and then.
+// more cost a look at the daemon now and then. Neither does one that moves frames through a pipe, of
+// which the daemon's lcores know nothing.
 func TestSyncMakesNoSystemCall(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("no strace:", err)
 	}
 	program := compile(t, "bench")
 	dir, _ := startDaemon(t)
-	calls := func(n string) int {
-		trace := exec.CommandContext(t.Context(), "strace", "-f", "-o", "/dev/stdout", "-E", "LD_PRELOAD="+library,
-			"-E", rundir.Env+"="+dir, program, n)
+	calls := func(args ...string) int {
+		trace := exec.CommandContext(t.Context(), "strace", append([]string{
+			"-f", "-o", "/dev/stdout", "-E", "LD_PRELOAD=" + library, "-E", rundir.Env + "=" + dir, program,
+		}, args...)...)
 		out, err := trace.CombinedOutput()
 		if err != nil {
 			if strings.Contains(string(out), "ptrace") {
@@ -208,6 +211,24 @@ func TestSyncMakesNoSystemCall(t *testing.T) {
 	few, many := calls("1"), calls("25000")
 	if many > few+100 {
 		t.Errorf("%d system calls for 4 syncs, %d for 100000", few, many)
+	}
+	if few, many := calls("1", "pipe"), calls("25000", "pipe"); many > few+100 {
+		t.Errorf("%d system calls for a batch through a pipe, %d for 25000", few, many)
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(binDir, "nmctl"), "--runtime-dir", dir, "lcore", "list", "-o", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct {
+		Lcores []struct{ Packets uint64 }
+	}
+	if err := json.Unmarshal(out, &list); err != nil || len(list.Lcores) == 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, lc := range list.Lcores {
+		if lc.Packets > 0 {
+			t.Errorf("an lcore moved %d frames of the pipe", lc.Packets)
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ func (r *TxRing) Send(frame []byte) bool {
 		return false
 	}
 	i := r.Head()
+	if i >= r.n { // somebody who shares the memory has just written there
+		return false
+	}
 	for {
 		s := r.Slot(i)
 		n := copy(r.room(i), frame)

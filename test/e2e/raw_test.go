@@ -179,6 +179,7 @@ type rawPort struct {
 	session                  *rawSession
 	bind                     wire.Bind
 	regionFD, syncFD, wakeFD int
+	pipeFDs                  []int
 	region, sync             []byte
 	tx, rx                   abi.Ring // the first ones
 	txBlock, rxBlock         *abi.SyncBlock
@@ -198,10 +199,11 @@ func openRaw(dir, name string, reg abi.Register) (p *rawPort, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Errno != 0 || len(a.fds) != wire.BindFDs {
+	if a.Errno != 0 || len(a.fds) != wire.BindFDs && len(a.fds) != wire.PipeFDs {
 		return nil, fmt.Errorf("register %s: %w: %s", name, unix.Errno(a.Errno), a.text)
 	}
 	p.regionFD, p.syncFD, p.wakeFD = a.fds[wire.FDRegion], a.fds[wire.FDSync], a.fds[wire.FDWake]
+	p.pipeFDs = a.fds[wire.BindFDs:]
 	var ctl wire.Control
 	rest, err := wire.Take(a.rest, &ctl)
 	if err == nil {
@@ -254,7 +256,7 @@ func mapFile(fd int) ([]byte, error) {
 func (p *rawPort) close() {
 	_ = unix.Munmap(p.region)
 	_ = unix.Munmap(p.sync)
-	for _, fd := range []int{p.regionFD, p.syncFD, p.wakeFD} {
+	for _, fd := range append(p.pipeFDs, p.regionFD, p.syncFD, p.wakeFD) {
 		_ = unix.Close(fd)
 	}
 	p.rawConn.close()
