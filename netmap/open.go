@@ -76,9 +76,13 @@ func Join(ctx context.Context, f *os.File, opts ...Option) (*Desc, error) {
 	if err != nil {
 		return nil, failed("join", f.Name(), err)
 	}
-	return bindBy(ctx, "join", o.runtimeDir, conn, func(token uint64) []byte {
+	d, err := bindBy(ctx, "join", o.runtimeDir, conn, func(token uint64) []byte {
 		return wire.Append(nil, wire.TypeJoin, 0, wire.Join{Token: token}, nil)
 	})
+	if err == nil {
+		d.shared.Store(true) // with whom it came from
+	}
+	return d, err
 }
 
 // bindBy sends one request on conn, or on a new descriptor, that is answered

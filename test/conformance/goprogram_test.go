@@ -136,11 +136,11 @@ func (g *goProgram) close(fd int) {
 }
 
 func (d *goDesc) close() {
-	if d.desc != nil {
-		_ = d.desc.Close()
-	}
 	for _, fd := range append(d.parts, d.conn) {
 		_ = unix.Close(fd)
+	}
+	if d.desc != nil { // the last one: it waits until the daemon has noticed
+		_ = d.desc.Close()
 	}
 }
 
