@@ -51,8 +51,9 @@ type device struct {
 	host  host
 	lost  bool // the interface or device went while it was driven
 
-	unplugged bool   // as if DPDK had said so: for tests
-	switched  string // the switch that it was on when it went
+	link     *bool           // as it was told last, nil if it was not looked at yet
+	pretend  ethdev.Happened // what DPDK is to have said: for tests
+	switched string          // the switch that it was on when it went
 }
 
 // interfaceExists looks in the daemon's network namespace.
@@ -257,7 +258,7 @@ func (d *device) pullOut() {
 		d.rx[i].free()
 		d.tx[i].free()
 	}
-	d.rx, d.tx, d.lost = nil, nil, false
+	d.rx, d.tx, d.lost, d.link = nil, nil, false, nil
 	if d.nic != nil {
 		if d.zero != nil && d.zero.pins.users == 1 {
 			if err := d.nic.UnmapDMA(d.zero.pins.pool); err != nil {

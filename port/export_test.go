@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 
+	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/lcore"
 	vale "github.com/netmapd/netmapd/switch"
 )
@@ -55,9 +56,9 @@ func (g *Registry) CarryPipe(ctx context.Context, end string, on bool) error {
 	return q.release(ctx)
 }
 
-// Unplug has a device go as if DPDK had said so.
-func (g *Registry) Unplug(name string) {
+// Happen has something happen to a device as if DPDK had said so.
+func (g *Registry) Happen(name string, what ethdev.Happened) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ports[name].be.(*device).unplugged = true
+	g.ports[name].be.(*device).pretend = what
 }

@@ -115,8 +115,10 @@ func (g *Registry) tendDevices(ctx context.Context) {
 
 func (g *Registry) tendNIC(ctx context.Context, p *port, d *device) {
 	happened := d.nic.Happened()
+	happened.Removed, happened.Reset = happened.Removed || d.pretend.Removed, happened.Reset || d.pretend.Reset
+	d.pretend = ethdev.Happened{}
 	switch {
-	case happened.Removed || d.unplugged:
+	case happened.Removed:
 		g.log.Warn("a device was unplugged", "port", p.name, "device", d.address)
 		d.pull(ctx)
 	case pciGone(d.address):
@@ -132,17 +134,30 @@ func (g *Registry) tendNIC(ctx context.Context, p *port, d *device) {
 			g.log.Error("start a device again", "port", p.name, "device", d.address, "err", err)
 		}
 	}
-	if happened.Link && d.nic != nil {
-		if l, err := d.nic.Link(); err == nil {
-			kind := EventLinkDown
-			if l.Up {
-				kind = EventLinkUp
-			}
-			g.happened(kind, p)
-			g.log.Info("link", "port", p.name, "up", l.Up, "mbps", l.Speed)
-		}
+	if d.nic != nil {
+		d.tellLink(happened.Link)
 	}
-	d.host.mirror() // also what no interrupt told
+	d.host.mirror()
+}
+
+// tellLink tells of a link that changed. Some drivers never interrupt for that, so it is looked at as well; what it is like at
+// first is no news.
+func (d *device) tellLink(interrupted bool) {
+	l, err := d.nic.Link()
+	if err != nil {
+		return
+	}
+	before := d.link
+	d.link = &l.Up
+	if !interrupted && (before == nil || *before == l.Up) {
+		return
+	}
+	kind := EventLinkDown
+	if l.Up {
+		kind = EventLinkUp
+	}
+	d.g.happened(kind, d.p)
+	d.log.Info("link", "port", d.p.name, "up", l.Up, "mbps", l.Speed)
 }
 
 // pciGone says that the kernel does not know a PCI device any more.
@@ -222,30 +237,58 @@ func (g *Registry) revive(ctx context.Context) {
 }
 
 // reset stops a device and starts it again. Clients notice nothing in their
-// indices; what was on its way counts as sent (NC E.1).
+// indices; what was on its way counts as sent (NC E.1). A switch, and the host, do
+// without it meanwhile.
 func (d *device) reset(ctx context.Context) error {
-	u, z := d.unit, d.zero
-	if d.p.sw != nil || d.host.tap != nil || u == nil {
-		return nil // nothing that runs there is ours to stop in one step
+	s, hostToo := d.p.sw, d.host.port != nil
+	if s != nil {
+		if err := d.g.detach(ctx, d.p); err != nil {
+			return err
+		}
 	}
-	return d.p.lc.Do(ctx, func() {
-		if z != nil {
-			for _, q := range z.rx {
-				q.Flush()
-			}
+	if err := d.host.pause(ctx); err != nil {
+		return err
+	}
+	failed := make(chan error, 1) // the lcore may be at it still when it is given up
+	err := d.p.lc.Do(ctx, func() { failed <- d.restart() })
+	if err == nil {
+		err = <-failed
+	}
+	err = errors.Join(err, d.host.serve(ctx))
+	if s == nil || err != nil {
+		return err
+	}
+	if err = d.g.attach(ctx, s, d.p, d); err == nil && d.p.polling != nil {
+		err = d.g.place(ctx, "reset", d.p, d.p.polling)
+	}
+	if err == nil && hostToo {
+		err = d.g.attachHost(ctx, s, d.p)
+	}
+	return err
+}
+
+// restart is the part of reset that is the lcore's.
+func (d *device) restart() error {
+	u, z := d.unit, d.zero
+	if z != nil {
+		for _, q := range z.rx {
+			q.Flush()
 		}
-		for _, q := range d.rx {
-			q.batch.Reset()
-		}
-		if err := d.nic.Restart(); err != nil {
+	}
+	for _, q := range d.rx {
+		q.batch.Reset()
+	}
+	if err := d.nic.Restart(); err != nil {
+		if u != nil {
 			u.Fail(err)
-			return
 		}
-		if z != nil {
-			for _, t := range z.tx {
-				t.land(t.q.GiveUp())
-				t.ring.Progress(t.ring.HwCur(), t.done)
-			}
+		return err
+	}
+	if z != nil && u != nil {
+		for _, t := range z.tx {
+			t.land(t.q.GiveUp())
+			t.ring.Progress(t.ring.HwCur(), t.done)
 		}
-	})
+	}
+	return nil
 }

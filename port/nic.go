@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -249,7 +248,9 @@ func (d *device) tellNIC() *NIC {
 		n.PCIID = ethdev.PCIID(i.Device)
 	}
 	n.RxZeroCopy, n.TxZeroCopy = d.zero != nil, d.zero != nil
-	n.QueueLcores = slices.Repeat([]int{d.p.lc.ID()}, d.queues)
+	for i := range d.queues {
+		n.QueueLcores = append(n.QueueLcores, d.p.queueLcore(i).ID())
+	}
 	if l, err := d.nic.Link(); err == nil && l.Speed != ^uint32(0) {
 		n.LinkMbps, n.FullDuplex = l.Speed, l.FullDuplex
 	}

@@ -7,11 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/port"
@@ -188,8 +190,8 @@ func TestDeviceUnplugged(t *testing.T) {
 	for range 3 {
 		receive(t, d, 500)
 		receive(t, v, 500)
-		b.reg.Unplug("open")
-		b.reg.Unplug("switched")
+		b.reg.Happen("open", ethdev.Happened{Removed: true})
+		b.reg.Happen("switched", ethdev.Happened{Removed: true})
 		b.reg.Tend(time.Now())
 		if _, err := d.PollTimeout(patience, netmap.PollIn); !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EIO) && !errors.Is(err, unix.ENXIO) {
 			t.Errorf("poll of a port without device: %v", err)
@@ -207,6 +209,47 @@ func TestDeviceUnplugged(t *testing.T) {
 	}
 	receive(t, v, 500)
 	b.close(d)
+}
+
+// A device that asks for a reset is stopped and started again: a client's indices stay, what it sends and receives goes on; a
+// switch has the device again, and the host too.
+func TestDeviceReset(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("open", "net_ring_reset", 0, 64)
+	file := capture(t, manyFrames(64))
+	b.device("switched", fmt.Sprintf("net_pcap_reset,rx_pcap=%s,infinite_rx=1", file), 0, 64)
+	_, err := b.reg.CreateSwitch(limited(t), port.SwitchSpec{Name: "vale0"})
+	must(t, err)
+	at, err := b.reg.Attach(limited(t), "vale0", "switched")
+	must(t, err)
+	d, v := b.open("netmap:open"), b.open("vale0:v")
+	for i := range 3 {
+		want := [][]byte{frame(everyone, 1, 60+i, i), frame(everyone, 1, 200, i)}
+		send(t, d, 0, want...)
+		same(t, receive(t, d, len(want)), want)
+		receive(t, v, 500)
+		var before, after [][3]uint32
+		for _, r := range d.TxRings() {
+			before = append(before, [3]uint32{r.Head(), r.Cur(), r.Tail()})
+		}
+		for _, p := range []string{"open", "switched"} {
+			b.reg.Happen(p, ethdev.Happened{Reset: true})
+		}
+		b.reg.Tend(time.Now())
+		must(t, d.TxSync())
+		for _, r := range d.TxRings() {
+			after = append(after, [3]uint32{r.Head(), r.Cur(), r.Tail()})
+		}
+		if !slices.Equal(before, after) {
+			t.Errorf("head, cur and tail were %v, and are %v after a reset", before, after)
+		}
+		if i, err := b.reg.Port(limited(t), "switched"); err != nil || i.Switch != "vale0" || i.Index != at.Index || !i.NIC.Present {
+			t.Errorf("after a reset: %+v, %v", i, err)
+		}
+	}
+	receive(t, v, 500)
+	b.close(d)
+	b.close(v)
 }
 
 // NIC to NIC through a switch: what one received the other sends, as it was.

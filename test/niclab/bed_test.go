@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 	"github.com/netmapd/netmapd/test/niclab/talk"
@@ -15,6 +16,8 @@ type end interface {
 	send(t *testing.T, frames ...[]byte)
 	// recv waits for as many frames of ours and returns those that have come.
 	recv(t *testing.T, count int) [][]byte
+	// waitFor waits for a frame of anybody's.
+	waitFor(wanted func([]byte) bool, limit time.Duration) bool
 }
 
 // A dut is a port under test.

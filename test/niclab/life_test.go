@@ -3,6 +3,7 @@ package niclab
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,14 @@ func linkFlaps(t *testing.T, d *daemon, duts []*dut) {
 				if flap%10 == 9 {
 					d.waitLink(t, u.name, up)
 				}
+				if flap == 99 && !up {
+					d.waitFor(t, "word of the link", func() error {
+						if line := "msg=link port=" + u.name + " up=false"; !strings.Contains(d.log(), line) {
+							return errors.New("the log has no " + line)
+						}
+						return nil
+					})
+				}
 			}
 		}
 		if flap%10 == 9 {
@@ -174,7 +183,7 @@ func unplug(t *testing.T, u *dut, n *nic, bus int) {
 	}
 	_ = c.rpc.Close()
 	must(t, m.qmp.do("device_add", n.properties(bus)))
-	m.run(t, "sh", "-c", "i=0; until [ -e /sys/bus/pci/devices/"+n.pci+" ] || [ $i = 600 ]; do usleep 100000; i=$((i+1)); done")
+	m.awaitPCI(t, n)
 	m.run(t, "nmctl", "nic", "bind", n.pci)
 	d.waitFor(t, "the port with its NIC", func() error {
 		if !d.present(t, u.name) {
@@ -185,6 +194,12 @@ func unplug(t *testing.T, u *dut, n *nic, bus int) {
 	d.waitLink(t, u.name, true)
 	u.far.recv(t, 0)
 	framesBothWays(t, u)
+}
+
+// awaitPCI waits until the guest's kernel has a NIC that was plugged in.
+func (m *machine) awaitPCI(t *testing.T, n *nic) {
+	t.Helper()
+	m.run(t, "sh", "-c", "i=0; until [ -e /sys/bus/pci/devices/"+n.pci+" ] || [ $i = 600 ]; do usleep 100000; i=$((i+1)); done")
 }
 
 // TestCrash kills the daemon while it forwards. The next one finds the same NICs in whatever state they were left.

@@ -41,6 +41,9 @@ type nic struct {
 	cable  *cable
 }
 
+// freePort is a root port, and the bus below it, for a NIC that a test plugs in.
+const freePort = 5
+
 // newNICs are the NICs of the machine. The n-th one sits alone on PCI bus n, below a root port that it can be pulled out of.
 func newNICs() []*nic {
 	all := []*nic{
@@ -113,6 +116,7 @@ func boot(image, kernel string) (m *machine, err error) {
 			"-device", fmt.Sprintf("pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", i+1, i+1, i+1, i+2),
 			"-device", n.device(i+1))
 	}
+	args = append(args, "-device", fmt.Sprintf("pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", freePort, freePort, freePort, freePort+1))
 	if err := m.start("qemu-system-x86_64", args...); err != nil {
 		return nil, err
 	}
@@ -209,7 +213,7 @@ var errHopeless = errors.New("it ended")
 
 // wait tries again until there is no error, as long as the machine runs.
 func (m *machine) wait(what string, try func() error) error {
-	for deadline := time.Now().Add(2 * patience); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * patience); ; time.Sleep(50 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return nil

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A monitor is a connection to QEMU's monitor, which speaks JSON.
 type monitor struct {
-	c       net.Conn
+	c       *net.UnixConn
 	answers chan answer
 	events  chan answer
 }
@@ -23,7 +25,7 @@ type answer struct {
 }
 
 func dialMonitor(path string) (*monitor, error) {
-	c, err := net.Dial("unix", path)
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +69,28 @@ func (m *monitor) do(command string, args map[string]any) error {
 }
 
 func (m *monitor) ask(command string, args map[string]any) (string, error) {
+	return m.send(command, args)
+}
+
+// give hands QEMU a descriptor, under a name.
+func (m *monitor) give(name string, fd int) error {
+	_, err := m.send("getfd", map[string]any{"fdname": name}, fd)
+	return err
+}
+
+func (m *monitor) send(command string, args map[string]any, fds ...int) (string, error) {
 	if args == nil {
 		args = map[string]any{}
 	}
-	if err := json.NewEncoder(m.c).Encode(map[string]any{"execute": command, "arguments": args}); err != nil {
+	text, err := json.Marshal(map[string]any{"execute": command, "arguments": args})
+	if err != nil {
+		return "", err
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	if _, _, err := m.c.WriteMsgUnix(append(text, '\n'), rights, nil); err != nil {
 		return "", err
 	}
 	select {
