@@ -22,6 +22,7 @@ import (
 	"github.com/netmapd/netmapd/daemon/attach"
 	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
+	"github.com/netmapd/netmapd/daemon/fdstore"
 	"github.com/netmapd/netmapd/daemon/metrics"
 	"github.com/netmapd/netmapd/dpdk/eal"
 	"github.com/netmapd/netmapd/dpdk/ethdev"
@@ -60,6 +61,7 @@ type Daemon struct {
 	guard   *access.Guard
 	group   int // whose members may connect, or noGroup
 	tickets *attach.Tickets
+	heirs   []port.Heir // connections of an earlier daemon
 	attach  *attach.Server
 	control *control.Server
 
@@ -318,6 +320,7 @@ func (d *Daemon) startRegistry() error {
 		return err
 	}
 	d.reg = port.NewRegistry(port.Config{
+		Keeper:        d.openStore(),
 		SeparateUsers: d.cfg.Access.SeparateUsers,
 		HugeUIDs:      trusted, ExtraBufs: d.cfg.Limits.ExtraBufsPerUID, Regions: named, UserBytes: userBytes(d.cfg.Limits),
 		Global: global, GlobalHuge: d.cfg.Memory.Global.Hugepages, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
@@ -331,7 +334,12 @@ func (d *Daemon) startRegistry() error {
 		defer cancel()
 		d.reg.Close(ctx)
 	})
-	return d.startConfiguration(ctx)
+	d.reg.Inherit(fdstore.Inherited())
+	if err := d.startConfiguration(ctx); err != nil {
+		return err
+	}
+	d.heirs = d.reg.Adopt(ctx)
+	return nil
 }
 
 // uids looks up users given by name or number.
@@ -362,6 +370,7 @@ func (d *Daemon) serve() error {
 		_ = ln.Close()
 		d.attach.Stop()
 	})
+	d.attach.Adopt(d.heirs)
 	go d.report("attach server", func() error { return d.attach.Serve(ln) })
 	if err := d.serveMetrics(); err != nil {
 		return err

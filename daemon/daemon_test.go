@@ -216,6 +216,8 @@ func TestClientsOutliveTheDaemon(t *testing.T) {
 			clients[0].TxRings()[0].Send(frame(60))
 			must(t, clients[0].TxSync())
 			p.signal(how)
+			<-p.ended
+			p.manager.Discard() // else it would be started again
 			for range clients {
 				if r := <-results; r.re&netmap.PollErr == 0 || !errors.Is(r.err, unix.EIO) {
 					t.Errorf("poll says %#x, %v; want POLLERR and EIO", r.re, r.err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/rundir"
 	"github.com/netmapd/netmapd/test/netns"
+	"github.com/netmapd/netmapd/test/servicemanager"
 )
 
 // patience bounds every wait; passing tests never need it.
@@ -57,12 +57,12 @@ func run(m *testing.M) int {
 
 // A process is a netmapd that was started.
 type process struct {
-	t      *testing.T
-	dir    string
-	cmd    *exec.Cmd
-	out    output
-	notify *net.UnixConn // what systemd would listen to
-	ended  chan struct{}
+	t       *testing.T
+	dir     string
+	cmd     *exec.Cmd
+	out     output
+	manager *servicemanager.Manager
+	ended   chan struct{}
 }
 
 type output struct {
@@ -104,14 +104,18 @@ func launch(t *testing.T, dir, yaml string) *process {
 // launchCommand starts netmapd by a command, which may have an environment of its own.
 func launchCommand(t *testing.T, dir string, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, dir: dir, cmd: cmd, ended: make(chan struct{})}
-	notify := filepath.Join(tempDir(t), "notify")
-	var err error
-	p.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	must(t, err)
-	p.cmd.Env = append(p.cmd.Environ(), "NOTIFY_SOCKET="+notify)
+	manager := servicemanager.New(t)
+	cmd.Env = append(cmd.Environ(), manager.Env())
+	return launchUnder(t, manager, dir, cmd)
+}
+
+// launchUnder starts netmapd by a command of a service manager's.
+func launchUnder(t *testing.T, manager *servicemanager.Manager, dir string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, dir: dir, cmd: cmd, manager: manager, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	must(t, p.cmd.Start())
+	servicemanager.Started(cmd)
 	go func() {
 		_ = p.cmd.Wait() // its state says it
 		close(p.ended)
@@ -119,7 +123,6 @@ func launchCommand(t *testing.T, dir string, cmd *exec.Cmd) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
-		_ = p.notify.Close()
 		if t.Failed() {
 			t.Logf("netmapd %d said:\n%s", p.cmd.Process.Pid, &p.out)
 		}
@@ -158,20 +161,19 @@ func (p *process) told() string {
 // said is the next thing that netmapd tells systemd.
 func (p *process) said() string {
 	p.t.Helper()
-	buf := make([]byte, 256)
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		must(p.t, p.notify.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
-		n, err := p.notify.Read(buf)
-		if err == nil {
-			return string(buf[:n])
-		}
-		select {
-		case <-p.ended:
-			p.t.Fatalf("netmapd ended (%v):\n%s", p.cmd.ProcessState, &p.out)
-		default:
-		}
+	select {
+	case said := <-p.manager.Said():
+		return said
+	default:
 	}
-	p.t.Fatal("netmapd tells systemd nothing")
+	select {
+	case said := <-p.manager.Said():
+		return said
+	case <-p.ended:
+		p.t.Fatalf("netmapd ended (%v):\n%s", p.cmd.ProcessState, &p.out)
+	case <-time.After(patience):
+		p.t.Fatal("netmapd tells systemd nothing")
+	}
 	return ""
 }
 

@@ -11,6 +11,7 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/netmapd/netmapd/daemon/fdstore"
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/port"
 )
@@ -20,6 +21,20 @@ const statusInterval = 5 * time.Second
 
 // notify tells systemd something, which is nothing to do where it is not there.
 func notify(state string) { _, _ = sd.SdNotify(false, state) }
+
+// openStore finds who keeps ports for the next daemon, nil where nobody does.
+func (d *Daemon) openStore() port.Keeper {
+	store, err := fdstore.Open(d.log)
+	if err != nil {
+		d.log.Warn("the service manager does not listen; a restart takes ports from clients", "err", err)
+	}
+	if store == nil {
+		return nil
+	}
+
+	d.onStop(func() { store.Close(stopTimeout) })
+	return store
+}
 
 // tellSystemd feeds systemd's watchdog, if it has one for us, and tells it what
 // goes on, until the daemon stops. Neither waits for the other, or for Run: an

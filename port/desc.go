@@ -27,6 +27,7 @@ type Desc struct {
 	ifo   shm.If
 	extra uint32         // buffers beside the rings, as got
 	wakes map[uint32]int // by session: the daemon's end
+	kept  uint64         // the number it is kept by, 0 if it is not
 }
 
 // Name of the port.
@@ -318,6 +319,10 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 	d.wakes[s.ID] = pair[0]
 	p.refreshWaiters()
 	if had {
+		d.g.unputWake(d, s.ID)
+	}
+	d.g.putWake(d, s.ID)
+	if had {
 		d.g.closeEnds(context.Background(), []int{old})
 	}
 	fds[wire.FDRegion], fds[wire.FDSync], fds[wire.FDWake] = int(p.region.File().Fd()), p.blocks.FD(), pair[1]
@@ -337,12 +342,18 @@ func (d *Desc) Wake() {
 // buffers and the netmap_if go back, and an ephemeral port without further
 // users vanishes. After an error something is left allocated on purpose.
 func (d *Desc) Close(ctx context.Context) error {
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	return d.close(ctx)
+}
+
+// close is Close under the registry's lock.
+func (d *Desc) close(ctx context.Context) error {
 	g, p := d.g, d.port
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.closed {
 		return nil // the port is gone; its client held us up for longer than Registry.Close waited
 	}
+	g.unkeepDesc(d)
 	var first error
 	for _, k := range d.bound() {
 		if err := d.give(ctx, k); err != nil && first == nil {

@@ -84,6 +84,10 @@ func (e *pipeEnd) move(ctx context.Context, who Caller, extraBufs uint32) error 
 	}
 	old := *p
 	p.region, p.blocks, p.firstSync, p.tx, p.rx = next.region, next.blocks, 0, next.tx, next.rx
+	if p.known {
+		g.unput(p.id, "sync")
+		g.put("sync", p.id, p.blocks.FD())
+	}
 	(&port{region: old.region, blocks: old.blocks, tx: old.tx, rx: old.rx}).free(g)
 	for _, k := range e.other().rings() {
 		k.Block().SetPeer(0, 0) // there is none in its region any more

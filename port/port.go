@@ -21,6 +21,8 @@ type port struct {
 	ephemeral bool
 	unnamed   bool // not to be found by its name
 	used      bool // by a client or a switch, at some time
+	known     bool // the next daemon learns of it
+	kept      bool // and can take it over
 	created   time.Time
 	spec      *Spec // what an operator asked for; nil for others
 
@@ -141,25 +143,34 @@ func (p *port) addRing(dir, id int, slots uint32, ix ring.Indices, block int) er
 	return p.useRing(obj, block)
 }
 
-// useRing takes over a ring object; block is the index of its sync block.
+// useRing takes over a new ring object; block is the index of its sync block.
 func (p *port) useRing(obj shm.Ring, block int) error {
-	blk, err := p.blocks.Mem().SyncBlock(block)
+	k, err := p.viewRing(obj, block)
 	if err != nil {
 		p.region.FreeRing(obj)
 		return err
+	}
+	k.Reset()
+	return nil
+}
+
+// viewRing makes a ring object one of the port's rings, as it is.
+func (p *port) viewRing(obj shm.Ring, block int) (*kring, error) {
+	blk, err := p.blocks.Mem().SyncBlock(block)
+	if err != nil {
+		return nil, err
 	}
 	dir := obj.Dir
 	k := &kring{obj: obj, Ring: ring.New(ring.Config{
 		Dir: dir, ID: obj.ID, Slots: obj.View.Slots, Bufs: p.region.Bufs(), Block: blk, Indices: obj.Indices,
 	})}
-	k.Reset()
 	blk.SetLcoreCPU(p.lc.CPU())
 	if dir == abi.DirTx {
 		p.tx = append(p.tx, k)
 	} else {
 		p.rx = append(p.rx, k)
 	}
-	return nil
+	return k, nil
 }
 
 // rings are all rings of the port.
@@ -183,6 +194,7 @@ func (g *Registry) destroy(ctx context.Context, p *port) {
 	st.Device = p.be.counters()
 	st.Gone = true
 	delete(g.ports, p.key())
+	g.unkeepPort(p)
 	g.happened(EventPortGone, p)
 	if p.used || !p.ephemeral { // not what was made to answer a question
 		g.departed.add(st)

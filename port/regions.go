@@ -38,6 +38,7 @@ type claim struct {
 	uid   int        // that made it
 	bytes uint64     // as counted
 	file  shm.FileID // of a client's memory
+	kept  bool       // for the next daemon
 }
 
 // named is the configured region with a memory id, nil if that is none.
@@ -261,6 +262,9 @@ func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, erro
 // last port; the others stay, reset. The lcores have been quiesced.
 func (g *Registry) dropRegion(r *shm.Region) {
 	if last := r.Release(); last && g.claims[r.ID()].owned {
+		if g.claims[r.ID()].kept {
+			g.unput(r.ID(), "region", "control", "claim")
+		}
 		delete(g.regions, r.ID())
 		delete(g.claims, r.ID())
 		delete(g.sweep, r.ID())

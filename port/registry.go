@@ -42,6 +42,10 @@ type Config struct {
 	// users open them: an lcore copies then.
 	SeparateUsers bool
 
+	// Keeper, if there is one, keeps ports and what belongs to them for the next
+	// daemon. Close leaves such ports as they are.
+	Keeper Keeper
+
 	// GlobalHuge has the global region consist of hugepages.
 	GlobalHuge bool
 }
@@ -70,6 +74,8 @@ type Registry struct {
 	nextPort uint64
 	nextMem  uint16
 	nextSess uint32
+	nextDesc uint64
+	will     *will // of the daemon before us, until Adopt
 	closed   bool
 	leaked   bool                       // what an lcore may still use was left allocated
 	sweep    map[uint16]map[uint32]bool // by region: orphans at the last look
@@ -129,6 +135,10 @@ func (g *Registry) Close(ctx context.Context) {
 	defer g.mu.Unlock()
 	g.closed = true
 	for _, p := range slices.Backward(g.sorted()) { // what was built on others goes before them
+		if p.kept {
+			g.bequeath(ctx, p)
+			continue
+		}
 		if p.sw != nil {
 			if err := g.detach(ctx, p); err != nil {
 				g.log.Error("close", "err", err)
@@ -143,6 +153,9 @@ func (g *Registry) Close(ctx context.Context) {
 		return
 	}
 	for id, r := range g.regions {
+		if g.claims[id].kept {
+			continue // clients use it
+		}
 		_ = r.Close()
 		delete(g.regions, id)
 	}

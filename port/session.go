@@ -51,6 +51,7 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.sessions, s)
+	g.unput(s.ID, "session", "kick", "token")
 	for l := range s.lcores {
 		if err := l.Unwatch(s.kick); err != nil {
 			g.log.Warn("unwatch a session's kick", "pid", s.Caller.PID, "err", err)
@@ -62,6 +63,7 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 		had := false
 		for d := range p.descs {
 			if w, ok := d.wakes[s.ID]; ok {
+				g.unputWake(d, s.ID)
 				delete(d.wakes, s.ID)
 				ends = append(ends, w)
 				had = true
@@ -100,6 +102,9 @@ func (g *Registry) closeEnds(ctx context.Context, ends []int) {
 		return
 	}
 	for _, fd := range ends {
+		if g.cfg.Keeper != nil { // what is kept is open for longer
+			_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+		}
 		_ = unix.Close(fd)
 	}
 }

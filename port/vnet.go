@@ -90,6 +90,7 @@ func (g *Registry) SetHeaderLen(ctx context.Context, full string, length uint32)
 		h.most = int(min(p.region.Geometry().Buf.Size, 1<<16-1))
 	}
 	p.tellCaptures()
+	g.rekeep(p)
 	if p.vp == nil {
 		return nil
 	}

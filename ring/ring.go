@@ -26,6 +26,19 @@ type Indices struct {
 	BadHead uint32 // the last of them
 }
 
+// Mend makes the indices those of a ring of num slots again, of which a daemon
+// died between any two stores: of a TX ring whose slots go back as soon as they are
+// taken (Complete), hwtail follows from hwcur. false: they never were.
+func (ix *Indices) Mend(dir int, num uint32) bool {
+	if ix.HwCur >= num || ix.HwTail >= num {
+		return false
+	}
+	if dir == abi.DirTx {
+		ix.HwTail = (ix.HwCur + num - 1) % num
+	}
+	return true
+}
+
 // Config is what a ring is made of. Everything in it is trusted: it comes from
 // private memory, never from the shared header.
 type Config struct {

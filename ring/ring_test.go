@@ -253,3 +253,25 @@ func TestUnread(t *testing.T) {
 		t.Errorf("%d frames unread of 4 delivered", f)
 	}
 }
+
+// A daemon can die between the stores of a TX ring's two indices. An RX ring's are independent.
+func TestMend(t *testing.T) {
+	for _, c := range []struct {
+		dir       int
+		ix        Indices
+		ok        bool
+		cur, tail uint32
+	}{
+		{abi.DirTx, Indices{HwCur: 5, HwTail: 4}, true, 5, 4},
+		{abi.DirTx, Indices{HwCur: 5, HwTail: 1}, true, 5, 4}, // hwcur went on, hwtail not yet
+		{abi.DirTx, Indices{HwCur: 0, HwTail: 6}, true, 0, 7},
+		{abi.DirRx, Indices{HwCur: 5, HwTail: 1}, true, 5, 1},
+		{abi.DirRx, Indices{HwCur: 8, HwTail: 1}, false, 8, 1},
+		{abi.DirTx, Indices{HwCur: 1, HwTail: 8}, false, 1, 8},
+	} {
+		ix := c.ix
+		if ok := ix.Mend(c.dir, 8); ok != c.ok || ix.HwCur != c.cur || ix.HwTail != c.tail {
+			t.Errorf("%+v of direction %d becomes %+v, %v; want %d, %d, %v", c.ix, c.dir, ix, ok, c.cur, c.tail, c.ok)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type conn struct {
 	descriptor bool
 	desc       *port.Desc   // bound
 	reg        abi.Register // what it was bound with, as answered
+	kept       bool         // what it is now outlives the daemon
 
 	unanswered bool // that an answer was not taken has been said
 }
@@ -139,6 +140,7 @@ func (c *conn) openSession(rest []byte) (result, error) {
 		return result{}, err
 	}
 	c.sess, c.token = sess, token
+	c.keep(func(fd int) bool { return c.srv.reg.KeepSession(sess, fd, token) })
 	return result{
 		body: abi.Encode(nil, wire.SessionAnswer{Token: token, ID: sess.ID}),
 		fds:  []int{sess.Kick()},
@@ -234,6 +236,7 @@ func (c *conn) bindFor(ctx context.Context, sess *port.Session, name string, reg
 	err = opts.unprocessed()
 	var res result
 	if err == nil {
+		c.keep(func(fd int) bool { return c.desc.Keep(fd, &c.reg) })
 		res, err = c.bound(ctx, sess)
 	}
 	if err != nil {
@@ -339,10 +342,25 @@ func (c *conn) unbind() {
 	if err := c.desc.Close(ctx); err != nil {
 		c.log.Error("unbind port", "port", c.desc.Name(), "err", err)
 	}
-	c.desc = nil
+	c.desc, c.kept = nil, false
+}
+
+// keep has fn, which gets the connection, keep for the next daemon what it is.
+func (c *conn) keep(fn func(fd int) bool) {
+	raw, err := c.unix.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { c.kept = fn(int(fd)) })
+	}
+	if err != nil {
+		c.log.Warn("a connection is not kept for the next netmapd", "err", err)
+	}
 }
 
 func (c *conn) close() {
+	if c.kept && c.srv.leaves() {
+		_ = c.unix.Close() // the next daemon goes on with it
+		return
+	}
 	c.unbind()
 	if c.sess != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), c.srv.timeout)
@@ -351,6 +369,9 @@ func (c *conn) close() {
 	}
 	if c.descriptor {
 		c.srv.uncount(c.who.UID, descriptorsOf)
+	}
+	if c.srv.reg.Keeps() { // what is kept is open for a while longer, and the client shall know now
+		_, _ = c.unix.CloseRead(), c.unix.CloseWrite()
 	}
 	_ = c.unix.Close()
 }

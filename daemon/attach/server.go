@@ -121,7 +121,8 @@ func isShortage(err error) bool {
 	return false
 }
 
-// Stop ends every connection, unbinding every port, and waits as long as some of
+// Stop ends every connection, unbinding every port but those that the next daemon
+// takes over, and waits as long as some of
 // them end; not for ever, since a client can hold up the close of what it sent.
 func (s *Server) Stop() {
 	s.mu.Lock()
@@ -150,6 +151,12 @@ func (s *Server) Stop() {
 	}
 }
 
+func (s *Server) leaves() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
 func (s *Server) connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,16 +176,25 @@ func (s *Server) start(u *net.UnixConn) {
 		s.refuse(s.log, u, err)
 		return
 	}
-	who := caller(id)
-	c := &conn{srv: s, unix: u, id: id, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
-	if err := s.count(who.UID, "connection", s.Limits().conns(), connsOf); err != nil {
+	c := s.newConn(u, id)
+	if err := s.count(c.who.UID, "connection", s.Limits().conns(), connsOf); err != nil {
 		s.refuse(c.log, u, err)
 		return
 	}
+	s.launch(c)
+}
+
+func (s *Server) newConn(u *net.UnixConn, id access.Identity) *conn {
+	who := caller(id)
+	return &conn{srv: s, unix: u, id: id, who: who, log: s.log.With("pid", who.PID, "uid", who.UID)}
+}
+
+// launch serves a connection that is in the account of its uid.
+func (s *Server) launch(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		go u.Close() //nolint:errcheck // the process ends
+		go c.unix.Close() //nolint:errcheck // the process ends
 		return
 	}
 	s.conns[c] = struct{}{}
@@ -186,7 +202,7 @@ func (s *Server) start(u *net.UnixConn) {
 	go func() {
 		defer s.wg.Done()
 		c.run()
-		s.uncount(who.UID, connsOf)
+		s.uncount(c.who.UID, connsOf)
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()

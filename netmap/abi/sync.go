@@ -219,6 +219,12 @@ func (b *SyncBlock) Evict(session uint32) bool {
 	return atomic.CompareAndSwapUint32(&b.busy, session, 0)
 }
 
+// Inside is the session that is inside a sync, 0 for none; and that which runs the
+// sync loop (daemon).
+func (b *SyncBlock) Inside() (busy, loop uint32) {
+	return atomic.LoadUint32(&b.busy), atomic.LoadUint32(&b.loop)
+}
+
 // SetCSB says whether the descriptor is in CSB mode.
 func (b *SyncBlock) SetCSB(on bool) {
 	v := uint32(0)

@@ -24,6 +24,8 @@ var roles = map[string]func(*talk) error{
 	"sender":   sender,
 	"user":     user,
 	"soak":     soaking,
+	"stream":   stream,
+	"tally":    tallying,
 }
 
 // Frames of the tests: addresses, a local experimental type, and a number.

@@ -40,6 +40,7 @@ var layers = map[string]struct {
 	"daemon/access":  {words, "identities and rules; what they are about are names"},
 	"daemon/control": {append([]string{"api", "switch", "port", "lcore", "shm", "daemon/access"}, words...), "proto to domain and back; DPDK stays behind port"},
 	"daemon/attach":  {append([]string{"shm", "port", "daemon/access"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
+	"daemon/fdstore": {nil, "descriptors and their names; whose they are is not its business"},
 	"daemon/plan":    {[]string{"daemon/config"}, "steps between configurations; who takes them is the daemon"},
 	"daemon/metrics": {[]string{"port", "switch"}, "works on snapshots"},
 
