@@ -62,3 +62,10 @@ func (g *Registry) Happen(name string, what ethdev.Happened) {
 	defer g.mu.Unlock()
 	g.ports[name].be.(*device).pretend = what
 }
+
+// EndsLeft is how many wake descriptors wait for a stuck lcore to be closed.
+func (g *Registry) EndsLeft() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.ends)
+}

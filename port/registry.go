@@ -78,6 +78,7 @@ type Registry struct {
 	will     *will // of the daemon before us, until Adopt
 	closed   bool
 	leaked   bool                       // what an lcore may still use was left allocated
+	ends     []int                      // of wake descriptors, to be closed when no lcore can use them
 	sweep    map[uint16]map[uint32]bool // by region: orphans at the last look
 	untidy   map[uint16]bool            // regions that clients left since then
 	swept    time.Time                  // when that was
@@ -378,6 +379,9 @@ func (g *Registry) Tend(now time.Time) {
 		g.sweepRegions()
 	}
 	g.tendDevices(context.Background())
+	if !slices.ContainsFunc(g.lcores, (*lcore.Lcore).Stuck) {
+		g.closeEnds(context.Background(), nil) // left open when one was
+	}
 	for _, p := range g.ports {
 		if !p.lc.Stuck() { // as it was when a close left the port
 			g.vanish(context.Background(), p)

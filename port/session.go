@@ -91,20 +91,21 @@ func (s *Session) watch(l *lcore.Lcore) error {
 }
 
 // closeEnds closes the daemon's ends of wake descriptors once no lcore can be
-// about to send on them: the number could be somebody else's by then. When an
-// lcore is stuck they are left open.
+// about to send on them: the number could be somebody else's by then. While an
+// lcore is stuck they stay open; Tend tries again.
 func (g *Registry) closeEnds(ctx context.Context, ends []int) {
-	if len(ends) == 0 {
+	if g.ends = append(g.ends, ends...); len(g.ends) == 0 {
 		return
 	}
 	if err := g.quiesce(ctx); err != nil {
-		g.log.Error("wake descriptors left open", "err", err)
+		g.log.Warn("wake descriptors left open for now", "descriptors", len(g.ends), "err", err)
 		return
 	}
-	for _, fd := range ends {
+	for _, fd := range g.ends {
 		if g.cfg.Keeper != nil { // what is kept is open for longer
 			_ = unix.Shutdown(fd, unix.SHUT_RDWR)
 		}
 		_ = unix.Close(fd)
 	}
+	g.ends = nil
 }
