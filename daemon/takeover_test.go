@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,11 +50,16 @@ func TestKeeping(t *testing.T) {
 }
 
 // restart starts netmapd again, with what systemd kept of the one that ended.
-func (p *process) restart() *process {
+func (p *process) restart(args ...string) *process {
 	p.t.Helper()
 	<-p.ended
-	n := launchUnder(p.t, p.manager, p.dir, p.manager.Command(netmapd, "--runtime-dir", p.dir, "--dpdk-hugepages=never"))
-	if got := n.told(); got != "READY=1" {
+	args = append([]string{"--runtime-dir", p.dir, "--dpdk-hugepages=never"}, args...)
+	n := launchUnder(p.t, p.manager, p.dir, p.manager.Command(netmapd, args...))
+	got := n.told()
+	if got == "STOPPING=1" { // of the one before
+		got = n.told()
+	}
+	if got != "READY=1" {
 		p.t.Fatalf("netmapd tells systemd %q, want READY=1; log:\n%s", got, &n.out)
 	}
 	return n
@@ -215,5 +221,51 @@ func TestTakeoverOfLess(t *testing.T) {
 		_ = c.port.Close()
 	}
 	p.keeps(before...)
+	p.noErrors()
+}
+
+// Persistent ports that clients have open take the place of those that the configuration makes.
+func TestTakeoverOfPersistentPorts(t *testing.T) {
+	const yaml = `
+version: 1
+ports:
+  - {name: per0, kind: persistent}
+  - {name: per1, kind: persistent, rings: 2}
+  - {name: per2, kind: persistent}
+switches:
+  - {name: vale1, ports: [per0]}
+`
+	file := writeConfig(t, yaml)
+	dir := tempDir(t)
+	p := start(t, dir, yaml)
+	attached, other, loose, changed := p.open("netmap:per0"), p.open("vale1:c"), p.open("netmap:per1"), p.open("netmap:per2")
+	for _, sig := range []syscall.Signal{unix.SIGKILL, unix.SIGTERM} {
+		exchange(t, attached, other)
+		must(t, loose.Flush(limited(t))) // into nothing
+		for range loose.TxRings()[0].Space() {
+			loose.TxRings()[0].Send(make([]byte, 60))
+		}
+		p.signal(sig)
+		p = p.restart("--config", file)
+		must(t, loose.Flush(limited(t)))
+		p.noErrors()
+	}
+	exchange(t, attached, other)
+	p.signal(unix.SIGHUP)
+	p.saysSoon("that it reloads", func(said string) bool { return strings.HasPrefix(said, "RELOADING=1") })
+	p.saysSoon("that it has", func(said string) bool { return said == "READY=1" })
+	if !strings.Contains(p.out.String(), "changes=0") {
+		t.Errorf("the configuration does not hold; netmapd said:\n%s", &p.out)
+	}
+	// The configuration has changed meanwhile: it holds, but takes no port away that it has no more.
+	next := strings.NewReplacer("per2, kind: persistent", "per2, kind: persistent, slots: 64", "  - {name: per1, kind: persistent, rings: 2}\n", "")
+	must(t, os.WriteFile(file, []byte(next.Replace(yaml)), 0o600))
+	p.signal(unix.SIGKILL)
+	p = p.restart("--config", file)
+	exchange(t, attached, other)
+	must(t, loose.Flush(limited(t)))
+	if !isGone(changed) {
+		t.Error("a port is there that the configuration has otherwise")
+	}
 	p.noErrors()
 }

@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -89,7 +90,7 @@ func (g *Registry) adoptPorts(ctx context.Context) map[uint64]*port {
 		}
 		all, err := g.adoptRegion(r, records[id])
 		if err == nil {
-			err = g.joinAdopted(ctx, all)
+			err = g.joinAdopted(ctx, all, records[id])
 		}
 		if err != nil {
 			g.log.Warn("a region of the netmapd before is not taken over, with the ports in it", "region", r.Name(), "err", err)
@@ -170,7 +171,7 @@ func (g *Registry) adoptPort(r *shm.Region, rec *portRecord) (*port, error) {
 		return nil, err
 	}
 	p := &port{
-		id: rec.ID, name: rec.Name, kind: KindVALE, ephemeral: true, used: true, known: true, kept: true, created: rec.Created,
+		id: rec.ID, name: rec.Name, kind: rec.Kind, ephemeral: rec.Kind == KindVALE, used: true, known: true, kept: true, created: rec.Created,
 		region: r, lc: g.pick(), descs: map[*Desc]struct{}{},
 		shape: shape{hwTx: rec.TxRings, hwRx: rec.RxRings, txSlots: rec.TxSlots, rxSlots: rec.RxSlots},
 	}
@@ -183,9 +184,13 @@ func (g *Registry) adoptPort(r *shm.Region, rec *portRecord) (*port, error) {
 		g.will.untake(rec.ID, "sync")
 		return nil, fmt.Errorf("its sync blocks have %d bytes, expected %d", size, need)
 	}
-	v := &valePort{plain: plain{g, p}}
-	v.length, v.most = rec.Header, rec.Frame
-	p.be = v
+	header := vnetHeader{length: rec.Header, most: rec.Frame}
+	p.be = &valePort{plain{g, p}, header}
+	if p.kind == KindPersistent {
+		p.spec = rec.Spec
+		mac, _ := net.ParseMAC(rec.MAC)
+		p.be = &persistent{plain: plain{g, p}, vnetHeader: header, mac: mac}
+	}
 	r.Retain()
 	return p, nil
 }
@@ -204,23 +209,14 @@ func (p *port) adoptRing(obj shm.Ring) error {
 }
 
 // joinAdopted puts ports on their switches.
-func (g *Registry) joinAdopted(ctx context.Context, all []*port) error {
+func (g *Registry) joinAdopted(ctx context.Context, all []*port, records map[uint64]*portRecord) error {
 	for i, p := range all {
-		swName, _, _ := strings.Cut(p.name, ":")
-		sw := g.switches[swName]
-		if sw == nil {
-			sw = g.newSwitch(swName)
-		}
-		var err error
-		if g.ports[p.name] != nil {
-			err = fmt.Errorf("there is a port %s", p.name)
-		} else {
-			err = g.joinSwitch(ctx, sw, p, p.rxSinks())
-		}
-		if err != nil {
+		if err := g.seat(ctx, p, records[p.id].Switch); err != nil {
 			for _, q := range all[:i] {
 				delete(g.ports, q.key())
-				_ = g.leaveSwitch(ctx, q)
+				if q.sw != nil {
+					_ = g.leaveSwitch(ctx, q)
+				}
 			}
 			return err
 		}
@@ -229,11 +225,60 @@ func (g *Registry) joinAdopted(ctx context.Context, all []*port) error {
 	return nil
 }
 
+// seat puts a port on the switch that it was on, or on which the configuration
+// has put it.
+func (g *Registry) seat(ctx context.Context, p *port, swName string) (err error) {
+	v, lasts := p.be.(*persistent)
+	if old := g.ports[p.name]; old != nil {
+		if swName, err = g.supersede(ctx, old, p); err != nil {
+			return err
+		}
+	}
+	if lasts && p.spec != nil && p.spec.Host != "" {
+		if err := v.show(p.spec.Host); err != nil {
+			g.log.Warn("the interface that stands for a port", "port", p.name, "err", err)
+		}
+	}
+	if swName == "" {
+		return nil
+	}
+	sw := g.switches[swName]
+	if sw == nil {
+		sw = g.newSwitch(swName)
+	}
+	if lasts {
+		return g.attach(ctx, sw, p, v)
+	}
+	return g.joinSwitch(ctx, sw, p, p.rxSinks())
+}
+
+// supersede removes a persistent port that the configuration has just made, for
+// the one of this name that clients have open. It tells the switch it was on.
+func (g *Registry) supersede(ctx context.Context, old, p *port) (swName string, err error) {
+	fresh, ok := old.be.(*persistent)
+	if !ok || p.kind != KindPersistent || fresh.patch != nil || len(old.descs) > 0 || len(old.pipes) > 0 {
+		return "", fmt.Errorf("there is another port %s", p.name)
+	}
+	if old.shape != p.shape {
+		return "", fmt.Errorf("the configuration has port %s with other rings", p.name)
+	}
+	if old.sw != nil {
+		swName = old.sw.name
+		if err := g.detach(ctx, old); err != nil {
+			return "", err
+		}
+	}
+	p.spec = old.spec
+	g.destroy(ctx, old)
+	return swName, nil
+}
+
 // unadopt lets go of a port, and tells its clients.
 func (p *port) unadopt() {
 	for _, k := range p.rings() {
 		k.Stop()
 	}
+	p.be.free()
 	_ = p.blocks.Close()
 }
 
@@ -351,6 +396,11 @@ func (g *Registry) tidyAdopted(ports map[uint64]*port) {
 // startAdopted has the lcores serve the rings of a port, and wakes its clients:
 // they may have asked for it when nobody was there, or have been about to be.
 func (g *Registry) startAdopted(ctx context.Context, p *port) {
+	if len(p.descs) > 0 {
+		if err := p.be.open(ctx); err != nil {
+			g.log.Error("a port of the netmapd before does not start", "port", p.name, "err", err)
+		}
+	}
 	for _, k := range p.rings() {
 		if k.users == 0 {
 			continue

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,11 +64,15 @@ type portRecord struct {
 	version
 	ID               uint64
 	Name             string
+	Kind             Kind
+	Switch           string // "" for none
 	Region           uint16
 	TxRings, RxRings int
 	TxSlots, RxSlots uint32
 	Header, Frame    int // vnetHeader
 	Created          time.Time
+	Spec             *Spec  // of a persistent port
+	MAC              string // likewise
 }
 
 type descRecord struct {
@@ -160,7 +165,8 @@ func (g *Registry) keepPort(p *port) bool {
 	g.put("sync", p.id, p.blocks.FD())
 	id := p.region.ID()
 	c := g.claims[id]
-	if p.kind != KindVALE || !c.owned || c.file != (shm.FileID{}) {
+	lasts := p.kind == KindPersistent && !p.ephemeral
+	if p.kind != KindVALE && !lasts || !c.owned || c.file != (shm.FileID{}) {
 		return false
 	}
 	if !c.kept {
@@ -177,10 +183,17 @@ func (g *Registry) keepPort(p *port) bool {
 
 func (g *Registry) recordPort(p *port) {
 	h := p.vnet()
-	g.putRecord("port", p.id, portRecord{
-		version: thisVersion, ID: p.id, Name: p.name, Region: p.region.ID(), Created: p.created,
+	r := portRecord{
+		version: thisVersion, ID: p.id, Name: p.name, Kind: p.kind, Region: p.region.ID(), Created: p.created,
 		TxRings: p.hwTx, RxRings: p.hwRx, TxSlots: p.txSlots, RxSlots: p.rxSlots, Header: h.length, Frame: h.most,
-	})
+	}
+	if p.sw != nil {
+		r.Switch = p.sw.name
+	}
+	if v, ok := p.be.(*persistent); ok {
+		r.Spec, r.MAC = p.spec, v.mac.String()
+	}
+	g.putRecord("port", p.id, r)
 }
 
 // rekeep keeps a port as it is now, if it is kept.
@@ -217,7 +230,11 @@ func (g *Registry) unputWake(d *Desc, session uint32) {
 // more, and what was begun is done.
 func (g *Registry) bequeath(ctx context.Context, p *port) {
 	p.loseCaptures()
-	if err := p.leavePoller(ctx); err != nil {
+	err := p.be.close(ctx)
+	if p.sw != nil {
+		err = errors.Join(err, p.leavePoller(ctx))
+	}
+	if err != nil {
 		g.log.Error("leave a port to the next netmapd", "port", p.name, "err", err)
 	}
 }

@@ -299,6 +299,7 @@ func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attach
 		return err
 	}
 	p.used = true
+	g.rekeep(p)
 	return nil
 }
 
@@ -352,6 +353,7 @@ func (g *Registry) detach(ctx context.Context, p *port) error {
 	}
 	err := g.leaveSwitch(ctx, p)
 	p.retire()
+	g.rekeep(p)
 	if len(p.descs) == 0 {
 		p.stopMonitors(ctx)
 	}
