@@ -109,6 +109,7 @@ func Start(cfg *config.Config, src Source, log *slog.Logger) (_ *Daemon, err err
 		return nil, err
 	}
 	d.ready = true
+	d.reg.TookOver()
 	notify(sd.SdNotifyReady)
 	d.tellSystemd()
 	return d, nil

@@ -167,10 +167,10 @@ func TestTakeoverOfLess(t *testing.T) {
 		{what: "the connection", lose: "conn"},
 		{what: "the record of the descriptor", lose: "desc"},
 		{what: "a record that is not sealed", lose: "desc", get: memory(t, 64, 0)},
-		{what: "a record of another version", lose: "desc", get: record(map[string]int{"Version": 99})},
-		{what: "a descriptor of no port", lose: "desc", get: record(map[string]any{"Version": 1, "Port": 0, "EndTx": 1 << 40})},
+		{what: "a record of another version", lose: "desc", get: record(map[string]int{"Version": 99, "Protocol": 1})},
+		{what: "a descriptor of no port", lose: "desc", get: record(map[string]any{"Version": 1, "Protocol": 1, "Port": 0, "EndTx": 1 << 40})},
 		{what: "the record of the port", lose: "port"},
-		{what: "a port of other rings", lose: "port", get: record(map[string]any{"Version": 1, "TxRings": -1})},
+		{what: "a port of other rings", lose: "port", get: record(map[string]any{"Version": 1, "Protocol": 1, "TxRings": -1})},
 		{what: "the sync blocks", lose: "sync"},
 		{what: "too few sync blocks", lose: "sync", get: memory(t, 256, sealed)},
 		{what: "memory that can shrink", lose: "region", get: memory(t, 1<<20, 0)},
@@ -254,6 +254,10 @@ switches:
 	p.signal(unix.SIGHUP)
 	p.saysSoon("that it reloads", func(said string) bool { return strings.HasPrefix(said, "RELOADING=1") })
 	p.saysSoon("that it has", func(said string) bool { return said == "READY=1" })
+	// What it logged before comes on another way.
+	for end := time.Now().Add(patience); !strings.Contains(p.out.String(), "reload: ") && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	if !strings.Contains(p.out.String(), "changes=0") {
 		t.Errorf("the configuration does not hold; netmapd said:\n%s", &p.out)
 	}
@@ -268,4 +272,28 @@ switches:
 		t.Error("a port is there that the configuration has otherwise")
 	}
 	p.noErrors()
+}
+
+// A netmapd that twice did not get ready with what it was to take over does without.
+func TestTakeoverThatFails(t *testing.T) {
+	p := start(t, tempDir(t), "")
+	a, b := p.open("vale0:a"), p.open("vale0:b")
+	for tries, good := range []bool{true, true, false} {
+		p.signal(unix.SIGKILL)
+		<-p.ended
+		for i := range tries {
+			f := memory(t, 64, 0)
+			p.manager.Replace(fmt.Sprintf("try.%d", i+1), f)
+		}
+		p = p.restart()
+		if good {
+			exchange(t, a, b)
+			continue
+		}
+		if !isGone(a) || !isGone(b) {
+			t.Error("ports are there")
+		}
+		p.keeps()
+		exchange(t, p.open("vale0:a"), p.open("vale0:b"))
+	}
 }

@@ -22,7 +22,11 @@ func (g *Registry) Adopt(ctx context.Context) []Heir {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	w := g.will
-	if w == nil {
+	switch {
+	case w == nil:
+		return nil
+	case w.refused:
+		g.settle()
 		return nil
 	}
 	ports := g.adoptPorts(ctx)

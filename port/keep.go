@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/ring"
 	"github.com/netmapd/netmapd/shm"
 )
@@ -23,6 +24,7 @@ import (
 //	port.P     portRecord        sync.P   the sync blocks
 //	desc.D     descRecord        conn.D   the connection  by the number of the descriptor
 //	wake.D.S   our end of a wake socket, of descriptor and session
+//	try.N      that a takeover was begun for the Nth time, and has not come to its end
 //
 // Records are JSON in sealed files (shm.NewRecord). Of ports that cannot be taken
 // over, sync.P is all: what the next daemon needs to tell their clients.
@@ -33,20 +35,20 @@ type Keeper interface {
 	Remove(name string)
 }
 
-// keepVersion is that of all records together. Others are not taken over.
-const keepVersion = 1
+// version is what every record begins with. What is of another is not taken over:
+// clients go on with the library that they have, so messages and sync blocks must be
+// those that it knows, too.
+type version struct{ Version, Protocol int }
 
-// version is what every record begins with.
-type version struct{ Version int }
+// thisVersion has the version of all records and sync blocks together.
+var thisVersion = version{1, wire.Version}
 
 func (v version) judge() error {
-	if v.Version != keepVersion {
-		return fmt.Errorf("it is of version %d, this netmapd knows %d", v.Version, keepVersion)
+	if v != thisVersion {
+		return fmt.Errorf("it is of version %d.%d, this netmapd knows %d.%d", v.Version, v.Protocol, thisVersion.Version, thisVersion.Protocol)
 	}
 	return nil
 }
-
-var thisVersion = version{keepVersion}
 
 type sessionRecord struct {
 	version

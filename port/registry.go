@@ -75,7 +75,8 @@ type Registry struct {
 	nextMem  uint16
 	nextSess uint32
 	nextDesc uint64
-	will     *will // of the daemon before us, until Adopt
+	will     *will    // of the daemon before us, until Adopt
+	tries    []uint64 // to take it over, until TookOver
 	closed   bool
 	leaked   bool                       // what an lcore may still use was left allocated
 	ends     []int                      // of wake descriptors, to be closed when no lcore can use them

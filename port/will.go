@@ -22,7 +22,12 @@ type will struct {
 	names    []string            // what must be removed from the keeping unless it is taken
 	sessions map[uint32]*Session
 	heirs    []Heir
+	refused  bool // nothing is taken over
 }
+
+// maxTries is how often a takeover is begun. A netmapd that dies of one would else
+// die again and again.
+const maxTries = 2
 
 // Heir is a connection that an earlier daemon had: a session, or a descriptor that
 // is bound. Whose it is, the connection itself tells.
@@ -62,6 +67,9 @@ func (g *Registry) Inherit(files []*os.File) {
 			g.nextPort = max(g.nextPort, id)
 		}
 	}
+	if w.refused = !g.try(); w.refused {
+		return
+	}
 	for _, id := range w.ids("session") {
 		if err := g.inheritSession(uint32(id)); err != nil {
 			g.log.Warn("a client of the netmapd before is not taken over", "err", err)
@@ -72,6 +80,37 @@ func (g *Registry) Inherit(files []*os.File) {
 			g.log.Warn("a region of the netmapd before is not taken over", "err", err)
 		}
 	}
+}
+
+// try notes the beginning of a takeover, and says whether it may be tried.
+func (g *Registry) try() bool {
+	w := g.will
+	g.tries = w.ids("try")
+	for _, id := range g.tries {
+		if f, err := w.take("try", id); err == nil {
+			_ = f.Close()
+		}
+	}
+	if len(g.tries) >= maxTries {
+		g.log.Warn("nothing of the netmapd before is taken over: netmapd did not get ready with it", "tries", len(g.tries))
+		return false
+	}
+	if len(w.files) > 0 {
+		id := uint64(len(g.tries)) + 1
+		g.putRecord("try", id, thisVersion)
+		g.tries = append(g.tries, id)
+	}
+	return true
+}
+
+// TookOver ends a takeover: the daemon is ready.
+func (g *Registry) TookOver() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range g.tries {
+		g.unput(id, "try")
+	}
+	g.tries = nil
 }
 
 // splitKept takes the first two parts of a name apart.
