@@ -25,7 +25,7 @@ type Store struct {
 	conn *net.UnixConn
 
 	mu      sync.Mutex
-	waiting []*message
+	waiting []message
 	working bool       // work runs
 	drained *sync.Cond // it ended
 	failed  bool
@@ -34,12 +34,12 @@ type Store struct {
 // message puts the descriptor, or removes that of the name if there is none.
 type message struct {
 	name string
-	fd   int // our own copy, or none
+	fd   int // our own copy, if it waits; or none
 }
 
 const none = -1
 
-func (m *message) done() {
+func (m message) done() {
 	if m.fd != none {
 		_ = unix.Close(m.fd)
 	}
@@ -65,43 +65,45 @@ func Inherited() []*os.File { return activation.Files(true) }
 
 // Put has a copy of a descriptor kept under a name, which no other has.
 func (s *Store) Put(name string, fd int) {
-	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent(message{name, fd}) {
+		return
+	}
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) // the caller's may be gone when it is sent
 	if err != nil {
 		s.log.Warn("a descriptor is not kept for the next netmapd", "name", name, "err", err)
 		return
 	}
-	s.send(&message{name, own})
+	s.wait(message{name, own})
 }
 
 // Remove ends the keeping of what has the name, if there is something.
 func (s *Store) Remove(name string) {
 	s.mu.Lock()
-	at := slices.IndexFunc(s.waiting, func(m *message) bool { return m.name == name && m.fd != none })
+	defer s.mu.Unlock()
+	at := slices.IndexFunc(s.waiting, func(m message) bool { return m.name == name && m.fd != none })
 	if at > 0 { // the first one is on its way
-		m := s.waiting[at]
+		s.waiting[at].done()
 		s.waiting = slices.Delete(s.waiting, at, at+1)
-		s.mu.Unlock()
-		m.done()
 		return
 	}
-	s.mu.Unlock()
-	s.send(&message{name, none})
+	if m := (message{name, none}); !s.sent(m) {
+		s.wait(m)
+	}
 }
 
-func (s *Store) send(m *message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.failed:
-		m.done()
-	case !s.working && s.write(m, false) == nil:
-		m.done()
-	default:
-		s.waiting = append(s.waiting, m)
-		if !s.working {
-			s.working = true
-			go s.work()
-		}
+// sent sends a message if that can be done at once, and says whether no more is to do.
+func (s *Store) sent(m message) bool {
+	return s.failed || !s.working && s.write(m, false) == nil
+}
+
+// wait has a message sent after those that wait.
+func (s *Store) wait(m message) {
+	s.waiting = append(s.waiting, m)
+	if !s.working {
+		s.working = true
+		go s.work()
 	}
 }
 
@@ -135,7 +137,7 @@ func (s *Store) fail(err error) {
 }
 
 // write sends one message; with wait it waits for the service manager, else it fails where it would have to.
-func (s *Store) write(m *message, wait bool) error {
+func (s *Store) write(m message, wait bool) error {
 	text, oob := "FDSTORE=1", []byte(nil)
 	if m.fd == none {
 		text = "FDSTOREREMOVE=1"
