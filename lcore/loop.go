@@ -69,6 +69,7 @@ func (l *Lcore) recovered() {
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	u := l.units[l.current]
 	l.units = slices.Delete(l.units, l.current, l.current+1)
+	l.stats.fold(u)
 	l.current = noUnit
 	l.asleep.Store(false)
 	l.stats.Panics++

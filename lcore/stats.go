@@ -17,6 +17,34 @@ type Stats struct {
 	Panics       uint64 // units lost to a panic
 	Units        int    // on the lcore now
 	Silent       int    // of these, the ones that nothing wakes the lcore for
+
+	Stages     [Stages]uint64 // cycles of each stage, of units that are Stagers, gone ones included; by samples
+	PollCycles uint64         // the busy ones that are in no stage
+}
+
+// Stages is how many stages of a packet units tell apart, beside the polling itself.
+const Stages = 4
+
+// Stager is a Unit that says how many cycles each stage of its packets took so far: reading headers, finding destinations,
+// copying, waking clients.
+type Stager interface{ Stages() [Stages]uint64 }
+
+// fold adds what a unit says of its stages.
+func (s *Stats) fold(u Unit) {
+	if st, ok := u.(Stager); ok {
+		for i, n := range st.Stages() {
+			s.Stages[i] += n
+		}
+	}
+}
+
+// rest is the busy cycles that are in no stage.
+func (s *Stats) rest() uint64 {
+	rest := s.BusyCycles
+	for _, n := range s.Stages {
+		rest -= min(rest, n)
+	}
+	return rest
 }
 
 // CyclesPerPacket returns the busy cycles per packet moved; 0 before the first packet.
@@ -37,7 +65,11 @@ func (l *Lcore) Stats(ctx context.Context) (Stats, error) {
 			if u.Silent() {
 				s.Silent++
 			}
+			s.fold(u)
 		}
+		// A sample can make the rest smaller; what was reported once stays.
+		l.stats.PollCycles = max(l.stats.PollCycles, s.rest())
+		s.PollCycles = l.stats.PollCycles
 	})
 	if err != nil {
 		return Stats{}, err

@@ -67,6 +67,7 @@ func (l *Lcore) Remove(ctx context.Context, u Unit) error {
 			return ErrNoUnit
 		}
 		l.units = slices.Delete(l.units, i, i+1)
+		l.stats.fold(u)
 		return nil
 	})
 }

@@ -169,3 +169,32 @@ func TestRemoveDuringTraffic(t *testing.T) {
 		t.Errorf("packets %d, units %d; want at least %d, 1", s.Packets, s.Units, steady.polls.Load())
 	}
 }
+
+// stager is a unit with stages.
+type stager struct {
+	plainUnit
+	cycles [Stages]uint64
+}
+
+func (s *stager) Stages() [Stages]uint64 { return s.cycles }
+
+// The stages of a unit that was removed stay counted, and what is in no stage is polling.
+func TestStages(t *testing.T) {
+	l := start(t, Config{CPU: -1})
+	ctx := deadline(t)
+	a, b := &stager{cycles: [Stages]uint64{1, 2, 3, 4}}, &stager{cycles: [Stages]uint64{10, 20, 30, 40}}
+	must(t, l.Add(ctx, a))
+	must(t, l.Add(ctx, b))
+	must(t, l.Do(ctx, func() { l.stats.BusyCycles = 1000 }))
+	must(t, l.Remove(ctx, a))
+	s, err := l.Stats(ctx)
+	must(t, err)
+	if want := [Stages]uint64{11, 22, 33, 44}; s.Stages != want || s.PollCycles != 890 {
+		t.Errorf("stages %v and %d of polling, want %v and 890", s.Stages, s.PollCycles, want)
+	}
+	// What was said once is not taken back.
+	must(t, l.Do(ctx, func() { b.cycles[0] += 100 }))
+	if s, err = l.Stats(ctx); err != nil || s.Stages[0] != 111 || s.PollCycles != 890 {
+		t.Errorf("after more stages: %v and %d of polling, %v", s.Stages, s.PollCycles, err)
+	}
+}

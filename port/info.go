@@ -174,6 +174,18 @@ type LcoreStats struct {
 	SilentUnits  int    // of the units: with one of these the lcore looks by timer
 	SleepCycles  uint64 // TSC cycles asleep
 	TimerWakeups uint64
+
+	// BusyCycles by the stage of a packet, as far as units tell them apart.
+	Stages StageCycles
+}
+
+// StageCycles are cycles by the stage of a packet.
+type StageCycles struct {
+	Poll     uint64 // looking for frames, and taking slots from senders: what is left
+	Classify uint64 // reading headers
+	Forward  uint64 // learning, looking up, grouping
+	Copy     uint64 // to the receivers' rings
+	Notify   uint64 // waking clients
 }
 
 // RegionStats tell how full a region is.

@@ -96,6 +96,7 @@ func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*por
 	out.Units, out.Packets, out.BusyCycles, out.IdleCycles = st.Units, st.Packets, st.BusyCycles, st.IdleCycles
 	out.Sleeps, out.Wakeups = st.Sleeps, st.Wakeups
 	out.SilentUnits, out.SleepCycles, out.TimerWakeups = st.Silent, st.SleepCycles, st.TimerWakeups
+	out.Stages = StageCycles{Poll: st.PollCycles, Classify: st.Stages[0], Forward: st.Stages[1], Copy: st.Stages[2], Notify: st.Stages[3]}
 	return out, err
 }
 

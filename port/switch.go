@@ -35,7 +35,7 @@ func (g *Registry) newSwitch(swName string) *valeSwitch {
 }
 
 func (g *Registry) makeSwitch(spec SwitchSpec, ephemeral bool) *valeSwitch {
-	opt := vale.Options{Wanted: g.wantTending, Batch: int(g.params.get("bridge_batch")), Age: spec.age(), Compat: spec.Compat}
+	opt := vale.Options{Wanted: g.wantTending, Batch: int(g.params.get("bridge_batch")), Age: spec.age(), Compat: spec.Compat, Clock: lcore.Cycles}
 	s := &valeSwitch{
 		name: spec.Name, index: g.freeSwitchIndex(), ephemeral: ephemeral, compat: spec.Compat, created: time.Now(),
 		pollers: map[*lcore.Lcore]*vale.Poller{}, Switch: vale.New(spec.Name, opt),

@@ -56,25 +56,34 @@ func (r *Ring) reserve(n uint32) (start, got uint32) {
 
 // Commit publishes the first used of the got slots reserved from start on,
 // once all earlier reservations are published, and wakes the reader. Slots
-// reserved and not used go back if nobody reserved after them; otherwise the
-// caller has filled them with empty frames and passes used == got.
+// reserved and not used go back if nobody reserved after them; otherwise it is
+// not ok: the caller fills them with empty frames and calls again with used == got.
 func (r *Ring) Commit(start, got, used uint32) (ok bool) {
+	news, ok := r.Publish(start, got, used)
+	if news {
+		r.Notify()
+	}
+	return ok
+}
+
+// Publish is Commit for a caller that wakes the reader by itself, if there is news.
+func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 	l := &r.lease
 	if got == 0 {
-		return true // start may be somebody else's by now
+		return false, true // start may be somebody else's by now
 	}
 	if !l.shared {
 		l.next = r.Advance(start, used)
 		if used != 0 {
 			r.publish(l.next)
 		}
-		return true
+		return used != 0, true
 	}
 	l.acquire()
 	if used < got {
 		if l.next != r.Advance(start, got) {
 			l.release()
-			return false
+			return false, false
 		}
 		l.next = r.Advance(start, used)
 	}
@@ -85,24 +94,19 @@ func (r *Ring) Commit(start, got, used uint32) (ok bool) {
 		l.done[tail] = 0
 		tail = r.Advance(tail, k)
 	}
-	moved := tail != r.ix.HwTail
-	if moved {
+	if news = tail != r.ix.HwTail; news {
 		r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 		r.ix.HwTail = tail
 		r.blk.PublishDaemon(r.ix.HwCur, tail)
 	}
 	l.release()
-	if moved {
-		r.Notify()
-	}
-	return true
+	return news, true
 }
 
 func (r *Ring) publish(tail uint32) {
 	r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 	r.ix.HwTail = tail
 	r.blk.PublishDaemon(r.ix.HwCur, tail)
-	r.Notify()
 }
 
 // Release looks at what the client gave back. Ports that refill a device, and

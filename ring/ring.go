@@ -210,6 +210,12 @@ func (r *Ring) Pending() (from, n uint32) {
 // (NC E.4). Whatever the frames caused must have been published before, since
 // a client that sees the new hwcur may rely on it.
 func (r *Ring) Complete(to uint32) {
+	r.Take(to)
+	r.Notify()
+}
+
+// Take is Complete for a caller that wakes the clients by itself.
+func (r *Ring) Take(to uint32) {
 	tail := to + r.num - 1
 	if tail >= r.num {
 		tail -= r.num
@@ -221,7 +227,6 @@ func (r *Ring) Complete(to uint32) {
 	}
 	r.ix.HwCur, r.ix.HwTail = to, tail
 	r.blk.PublishDaemon(to, tail)
-	r.Notify()
 }
 
 // Progress takes the slots before index taken, and gives back those before index done, as ports do whose device reads the
@@ -247,10 +252,14 @@ func (r *Ring) Progress(taken, done uint32) {
 // Notify wakes the clients that wait for the ring to change, if any does.
 // Call it after publishing.
 func (r *Ring) Notify() {
-	if r.blk.TakeClientMark() {
+	if r.TakeMark() {
 		r.Wake()
 	}
 }
+
+// TakeMark reports whether a client waits for the ring to change; the caller then
+// has to Wake them.
+func (r *Ring) TakeMark() bool { return r.blk.TakeClientMark() }
 
 var wakeByte = []byte{1}
 

@@ -28,8 +28,9 @@ type Batch struct {
 	// device can send them from where they are. It is good until Done.
 	Origin unsafe.Pointer
 
-	limit int       // slots to take at most
-	ctr   *Counters // of the port that the source belongs to
+	limit  int        // slots to take at most
+	ctr    *Counters  // of the port that the source belongs to
+	stages *stopwatch // of the poller, nil for a link
 }
 
 // Limit is the number of slots a source should take at most. A single frame

@@ -27,19 +27,23 @@ type work struct {
 
 // forward moves the batch that the poller holds.
 func (pl *Poller) forward(v *view, s *source) {
-	w := &pl.work
+	w, st := &pl.work, &pl.stages
+	st.begin()
 	if h := pl.batch.header; h == 0 {
 		w.classify(&pl.batch, s.ctr)
 	} else {
 		w.classifyBehind(&pl.batch, h, s.ctr)
 	}
+	st.end(stageClassify)
 	if w.n == 0 {
 		return
 	}
 	w.look(v.tab)
 	pl.resolve(v, s)
 	w.group(v)
+	st.end(stageForward)
 	pl.deliver(v, s)
+	st.end(stageCopy)
 	for _, g := range w.touched {
 		v.count[g] = 0
 	}

@@ -65,7 +65,7 @@ func TestInstructions(t *testing.T) {
 			continue
 		}
 		g, w := got[s.name], want[s.name]
-		t.Logf("%-16s %8.2f instructions, baseline %8.2f", s.name, g, w)
+		t.Logf("%-20s %8.2f instructions, baseline %8.2f", s.name, g, w)
 		switch {
 		case w == 0:
 			t.Errorf("stage %s has no baseline (%s=1 makes one)", s.name, renewEnv)
@@ -149,7 +149,7 @@ func writeBaseline(t *testing.T, got map[string]float64) {
 	fmt.Fprintf(&b, "# Instructions of a packet (judge, publish and idle: of a batch) by stage of the packet path. See instructions_test.go.\n# go: %s\n", runtime.Version())
 	for _, s := range stages {
 		if n, ok := got[s.name]; ok {
-			fmt.Fprintf(&b, "%-16s %8.2f\n", s.name, n)
+			fmt.Fprintf(&b, "%-20s %8.2f\n", s.name, n)
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(baselineFile), 0o755); err != nil {

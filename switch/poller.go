@@ -57,6 +57,8 @@ type Poller struct {
 	batch Batch
 	work  work
 	conv  *converter // nil while no port has a header
+
+	stages stopwatch
 }
 
 // view is what a poller knows of its switch: written by the control plane

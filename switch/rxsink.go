@@ -53,15 +53,18 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 		frames, bytes = s.fillSingle(b, list[:got], start, d)
 		d[RingFull] += uint64(len(list)) - uint64(got)
 	}
-	s.commit(start, got, used)
+	if s.commit(start, got, used) {
+		b.notify(s.r)
+	}
 	return frames, bytes
 }
 
-// commit publishes what was used of a reservation.
-func (s *RxSink) commit(start, got, used uint32) {
+// commit publishes what was used of a reservation, and reports whether the reader has something new.
+func (s *RxSink) commit(start, got, used uint32) (news bool) {
 	r := s.r
-	if r.Commit(start, got, used) {
-		return
+	news, ok := r.Publish(start, got, used)
+	if ok {
+		return news
 	}
 	// Another lcore reserved after us: what we do not need cannot go back, and
 	// becomes empty frames (NC E.5.2).
@@ -70,7 +73,8 @@ func (s *RxSink) commit(start, got, used uint32) {
 		at := r.Advance(start, k)
 		slots.Store(at, abi.MakeWord(slots.Load(at).Idx(), 0, oneSlot))
 	}
-	r.Commit(start, got, got)
+	news, _ = r.Publish(start, got, got)
+	return news
 }
 
 // fillSingle copies frames of one slot each to the slots from at on.

@@ -3,6 +3,8 @@ package vale
 import (
 	"math/bits"
 	"testing"
+
+	"github.com/netmapd/netmapd/lcore"
 )
 
 // stage is a part of the packet path, alone: what BenchmarkStage times, and what neither allocates nor grows by a tenth
@@ -29,8 +31,11 @@ var stages = []stage{
 	{name: "copy/1514", count: stageBatch, setup: copyStage(1514), cpu: true},
 	{name: "publish/tx", count: 1, setup: publishTxStage},
 	{name: "publish/rx", count: 1, setup: publishRxStage},
-	{name: "all/unicast", count: stageBatch, setup: wholeStage(2, station(1))},
-	{name: "all/broadcast/7", count: stageBatch, setup: wholeStage(8, broadcast)},
+	{name: "all/unicast", count: stageBatch, setup: wholeStage(2, stageBatch, station(1), lcore.Cycles)},
+	{name: "all/unicast/untimed", count: stageBatch, setup: wholeStage(2, stageBatch, station(1), nil)},
+	{name: "all/broadcast/7", count: stageBatch, setup: wholeStage(8, stageBatch, broadcast, lcore.Cycles)},
+	{name: "all/one", count: 1, setup: wholeStage(2, 1, station(1), lcore.Cycles)},
+	{name: "all/one/untimed", count: 1, setup: wholeStage(2, 1, station(1), nil)},
 	{name: "all/idle", count: 1, setup: idleStage},
 }
 
@@ -42,7 +47,11 @@ func (t *table) fixed() *table {
 
 // stageNet is benchNet with a table that is the same in every run, and n slots published by the first client.
 func stageNet(tb testing.TB, ports, size, n int, dst MAC) (*network, *source) {
-	w := benchNet(tb, ports, size, dst, Options{})
+	return clockedNet(tb, ports, size, n, dst, lcore.Cycles)
+}
+
+func clockedNet(tb testing.TB, ports, size, n int, dst MAC, clock func() uint64) (*network, *source) {
+	w := benchNet(tb, ports, size, dst, Options{Clock: clock})
 	tab := newTable(minTable, false).fixed()
 	w.s.tab.each(func(e uint64) { tab.learn(e) })
 	w.pl.view.Load().tab = tab
@@ -149,12 +158,12 @@ func publishRxStage(tb testing.TB) func() {
 	}
 }
 
-// wholeStage is a turn of the poller and the receivers' answer.
-func wholeStage(ports int, dst MAC) func(testing.TB) func() {
+// wholeStage is a turn of the poller with n frames, its stages timed or not, and the receivers' answer.
+func wholeStage(ports, n int, dst MAC, clock func() uint64) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		w, _ := stageNet(tb, ports, 60, 0, dst)
+		w, _ := clockedNet(tb, ports, 60, 0, dst, clock)
 		return func() {
-			w.c[0].tx[0].advance(stageBatch)
+			w.c[0].tx[0].advance(uint32(n))
 			w.pl.Poll()
 			for _, c := range w.c[1:] {
 				c.rx[0].release()

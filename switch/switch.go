@@ -41,6 +41,9 @@ type Options struct {
 	// called on an lcore and must neither block nor allocate; it should make
 	// somebody call Maintain soon. Maintain works without it, a little later.
 	Wanted func()
+
+	// Clock is what pollers time the stages of their work with, a cycle counter; nil: they do not. See Poller.Stages.
+	Clock func() uint64
 }
 
 const (
@@ -209,6 +212,7 @@ func (s *Switch) NewPoller() *Poller {
 	defer s.mu.Unlock()
 	pl := &Poller{sw: s}
 	pl.batch.limit = s.opt.Batch
+	pl.batch.stages, pl.stages.clock = &pl.stages, s.opt.Clock
 	pl.work.touched = make([]uint16, 0, MaxBatch)
 	for _, p := range s.ports {
 		if p != nil {

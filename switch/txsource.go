@@ -123,7 +123,10 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 }
 
 // Done gives the slots back. Whatever the batch caused has been published.
-func (t *TxSource) Done(*Batch) { t.r.Complete(t.to) }
+func (t *TxSource) Done(b *Batch) {
+	t.r.Take(t.to)
+	b.notify(t.r)
+}
 
 // Arm asks the client for a kick; see ring.Ring.Arm.
 func (t *TxSource) Arm() bool { return t.r.Arm() }

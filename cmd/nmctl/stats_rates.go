@@ -46,6 +46,7 @@ func viewRates(last, now *pb.Snapshot) ratesView {
 		busy, idle := growth(before.GetBusyCycles(), l.BusyCycles), growth(before.GetIdleCycles(), l.IdleCycles)
 		l.CyclesPerPacket = quotient(busy, growth(before.GetPackets(), l.Packets))
 		l.IdleShare = quotient(idle, busy+idle)
+		l.StagePerPacket = stagesPerPacket(before, now.GetLcores()[i])
 	}
 	return v
 }

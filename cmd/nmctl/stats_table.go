@@ -18,6 +18,7 @@ func (v statsView) table(t *table) {
 	}
 	v.deviceTable(t)
 	v.lcoreTable(t)
+	v.stageTable(t)
 	v.regionTable(t)
 	t.gap()
 	t.row(fmt.Sprintf("%d sessions, %d descriptors", v.Sessions, v.Descriptors))
@@ -42,6 +43,7 @@ func (v ratesView) table(t *table) {
 			decimal(total), reasons)
 	}
 	v.lcoreTable(t)
+	v.stageTable(t)
 }
 
 // label marks what no longer exists.
@@ -100,6 +102,23 @@ func (v statsView) lcoreTable(t *table) {
 			idle = fmt.Sprintf("%.1f%%", 100**l.IdleShare)
 		}
 		t.row(l.ID, l.CPU, dash(l.Mode), l.Units, l.Packets, perPacket, idle, l.Sleeps, l.Wakeups, state)
+	}
+}
+
+// stageTable says where the cycles of a packet went, on lcores that moved any.
+func (v statsView) stageTable(t *table) {
+	first := true
+	for _, l := range v.Lcores {
+		s := l.StagePerPacket
+		if s == nil || *s == (stagesView[float64]{}) {
+			continue
+		}
+		if first {
+			t.gap()
+			t.row("LCORE", "CYCLES/PACKET", "POLL", "CLASSIFY", "FORWARD", "COPY", "NOTIFY")
+			first = false
+		}
+		t.row(l.ID, ratio(l.CyclesPerPacket), ratio(&s.Poll), ratio(&s.Classify), ratio(&s.Forward), ratio(&s.Copy), ratio(&s.Notify))
 	}
 }
 

@@ -54,6 +54,18 @@ type lcoreStatsView struct {
 	SilentUnits     uint32   `json:"silent_units"`
 	SleepCycles     uint64   `json:"sleep_cycles"`
 	TimerWakeups    uint64   `json:"timer_wakeups"`
+
+	StageCycles    stagesView[uint64]   `json:"stage_cycles"`
+	StagePerPacket *stagesView[float64] `json:"stage_cycles_per_packet"`
+}
+
+// stagesView is pb.StageCycles to be printed, in all or by packet.
+type stagesView[T uint64 | float64] struct {
+	Poll     T `json:"poll"`
+	Classify T `json:"classify"`
+	Forward  T `json:"forward"`
+	Copy     T `json:"copy"`
+	Notify   T `json:"notify"`
 }
 
 // regionStatsView is pb.RegionStats to be printed.
@@ -106,6 +118,25 @@ func viewLcore(l *pb.LcoreStats) lcoreStatsView {
 		IdleShare:       quotient(l.GetIdleCycles(), l.GetBusyCycles()+l.GetIdleCycles()),
 		Sleeps:          l.GetSleeps(), Wakeups: l.GetWakeups(), Stuck: l.GetStuck(),
 		SilentUnits: l.GetSilentUnits(), SleepCycles: l.GetSleepCycles(), TimerWakeups: l.GetTimerWakeups(),
+		StageCycles: viewStages(l.GetStageCycles()), StagePerPacket: stagesPerPacket(nil, l),
+	}
+}
+
+func viewStages(s *pb.StageCycles) stagesView[uint64] {
+	return stagesView[uint64]{s.GetPoll(), s.GetClassify(), s.GetForward(), s.GetCopy(), s.GetNotify()}
+}
+
+// stagesPerPacket are the cycles of each stage since an earlier snapshot, nil for since the start, by the packets moved since.
+func stagesPerPacket(last, now *pb.LcoreStats) *stagesView[float64] {
+	packets := growth(last.GetPackets(), now.GetPackets())
+	if packets == 0 {
+		return nil
+	}
+	a, b := last.GetStageCycles(), now.GetStageCycles()
+	per := func(last, now uint64) float64 { return *quotient(growth(last, now), packets) }
+	return &stagesView[float64]{
+		per(a.GetPoll(), b.GetPoll()), per(a.GetClassify(), b.GetClassify()), per(a.GetForward(), b.GetForward()),
+		per(a.GetCopy(), b.GetCopy()), per(a.GetNotify(), b.GetNotify()),
 	}
 }
 

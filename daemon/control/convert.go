@@ -152,6 +152,13 @@ func lcoreToProto(l port.LcoreStats) *pb.LcoreStats {
 		SilentUnits:  count(l.SilentUnits),
 		SleepCycles:  l.SleepCycles,
 		TimerWakeups: l.TimerWakeups,
+		StageCycles: &pb.StageCycles{
+			Poll:     l.Stages.Poll,
+			Classify: l.Stages.Classify,
+			Forward:  l.Stages.Forward,
+			Copy:     l.Stages.Copy,
+			Notify:   l.Stages.Notify,
+		},
 	}
 }
 

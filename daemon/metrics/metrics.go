@@ -48,6 +48,7 @@ var (
 	lcorePackets = desc("lcore_packets_total", "Packets that the lcore moved.", "lcore", "cpu")
 	lcoreSeconds = desc("lcore_polling_seconds_total", "Time spent in polls that moved packets (busy) or none (idle). Time asleep is in neither.", "lcore", "cpu", "state")
 	lcoreCycles  = desc("lcore_busy_cycles_total", "Cycles of the time stamp counter in polls that moved packets; by packets they are the cycles per packet.", "lcore", "cpu")
+	lcoreStages  = desc("lcore_stage_cycles_total", "The busy cycles by the stage of a packet (poll, classify, forward, copy, notify), by samples.", "lcore", "cpu", "stage")
 	lcoreSleeps  = desc("lcore_sleeps_total", "Times that the lcore went to sleep.", "lcore", "cpu")
 	lcoreWakeups = desc("lcore_wakeups_total", "Times that the lcore was woken.", "lcore", "cpu")
 	lcoreStuck   = desc("lcore_stuck", "1 while the lcore makes no progress.", "lcore", "cpu")
@@ -188,6 +189,11 @@ func (e emitter) lcore(l *port.LcoreStats, hz float64) {
 	}
 	e.counter(lcorePackets, l.Packets, id, cpu)
 	e.counter(lcoreCycles, l.BusyCycles, id, cpu)
+	for stage, n := range map[string]uint64{
+		"poll": l.Stages.Poll, "classify": l.Stages.Classify, "forward": l.Stages.Forward, "copy": l.Stages.Copy, "notify": l.Stages.Notify,
+	} {
+		e.counter(lcoreStages, n, id, cpu, stage)
+	}
 	if hz > 0 {
 		e.seconds(lcoreSeconds, float64(l.BusyCycles)/hz, id, cpu, "busy")
 		e.seconds(lcoreSeconds, float64(l.IdleCycles)/hz, id, cpu, "idle")

@@ -40,7 +40,7 @@ func (s *source) Snapshot(context.Context) (port.Snapshot, error) {
 			},
 			{Name: "vale0:gone", Switch: "vale0", Gone: true},
 		},
-		Lcores:   []port.LcoreStats{{ID: 0, CPU: 1, Packets: 10, BusyCycles: 1e9, IdleCycles: 4e9, Sleeps: 2, Wakeups: 1, Stuck: true}},
+		Lcores:   []port.LcoreStats{{ID: 0, CPU: 1, Packets: 10, BusyCycles: 1e9, IdleCycles: 4e9, Sleeps: 2, Wakeups: 1, Stuck: true, Stages: port.StageCycles{Poll: 4, Copy: 6}}},
 		Regions:  []port.RegionStats{{ID: 1, Name: "global", Size: 4096, If: port.PoolStats{Total: 100, Free: 99}, Orphans: 2, Lent: 7}},
 		Sessions: 2, Descriptors: 3,
 	}, s.err
@@ -70,6 +70,7 @@ func TestMetrics(t *testing.T) {
 		`netmapd_port_bytes_total{direction="rx",port="vale0:\\xff\\n",switch="vale0"} 180`,
 		`netmapd_port_drops_total{port="vale0:\\xff\\n",reason="ring_full",switch="vale0"} 4`,
 		`netmapd_port_device_total{counter="rx_missed",port="vale0:\\xff\\n"} 5`,
+		`netmapd_lcore_stage_cycles_total{cpu="1",lcore="0",stage="copy"} 6`,
 		`netmapd_port_bad_rings_total{port="vale0:\\xff\\n",switch="vale0"} 1`,
 		`netmapd_switch_addresses{kind="learned",switch="vale0"} 4`,
 		`netmapd_switch_table_evicted_total{switch="vale0"} 9`,

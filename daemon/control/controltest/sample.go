@@ -87,6 +87,7 @@ func sampleSnapshot() port.Snapshot {
 			ID: 0, CPU: 1, Mode: "adaptive", Units: 2, Packets: 1000,
 			BusyCycles: 75_000, IdleCycles: 225_000, Sleeps: 7, Wakeups: 6,
 			SilentUnits: 1, SleepCycles: 300_000, TimerWakeups: 1,
+			Stages: port.StageCycles{Poll: 20_000, Classify: 10_000, Forward: 5_000, Copy: 30_000, Notify: 10_000},
 		}},
 		Regions: []port.RegionStats{{
 			ID: 2, Name: "vale0:gen", Owner: 41001, Size: 42369024, Users: 1, Orphans: 3, Lent: 5,

@@ -15,7 +15,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16netmapd/v1/stats.proto\x12\nnetmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x01\n\x08Snapshot\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tsc_hz\x18\x02 \x01(\x04\x12$\n\x05ports\x18\x03 \x03(\x0b\x32\x15.netmapd.v1.PortStats\x12&\n\x06lcores\x18\x04 \x03(\x0b\x32\x16.netmapd.v1.LcoreStats\x12(\n\x07regions\x18\x05 \x03(\x0b\x32\x17.netmapd.v1.RegionStats\x12\x10\n\x08sessions\x18\x06 \x01(\r\x12\x13\n\x0b\x64\x65scriptors\x18\x07 \x01(\r\"&\n\x05\x43ount\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"\xd5\x02\n\tPortStats\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06switch\x18\x03 \x01(\t\x12\x0c\n\x04gone\x18\x04 \x01(\x08\x12\x1d\n\x02tx\x18\x05 \x01(\x0b\x32\x11.netmapd.v1.Count\x12\x1d\n\x02rx\x18\x06 \x01(\x0b\x32\x11.netmapd.v1.Count\x12/\n\x05\x64rops\x18\x07 \x03(\x0b\x32 .netmapd.v1.PortStats.DropsEntry\x12\x11\n\tbad_rings\x18\x08 \x01(\x04\x12\x31\n\x06\x64\x65vice\x18\t \x03(\x0b\x32!.netmapd.v1.PortStats.DeviceEntry\x1a,\n\nDropsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0b\x44\x65viceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x87\x02\n\nLcoreStats\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0b\n\x03\x63pu\x18\x02 \x01(\x05\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.netmapd.v1.LcoreMode\x12\r\n\x05units\x18\x04 \x01(\r\x12\x0f\n\x07packets\x18\x05 \x01(\x04\x12\x13\n\x0b\x62usy_cycles\x18\x06 \x01(\x04\x12\x13\n\x0bidle_cycles\x18\x07 \x01(\x04\x12\x0e\n\x06sleeps\x18\x08 \x01(\x04\x12\x0f\n\x07wakeups\x18\t \x01(\x04\x12\r\n\x05stuck\x18\n \x01(\x08\x12\x14\n\x0csilent_units\x18\x0b \x01(\r\x12\x14\n\x0csleep_cycles\x18\x0c \x01(\x04\x12\x15\n\rtimer_wakeups\x18\r \x01(\x04\"\xfc\x01\n\x0bRegionStats\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12&\n\x07if_pool\x18\x04 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12(\n\tring_pool\x18\x05 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12\'\n\x08\x62uf_pool\x18\x06 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12\x0f\n\x07orphans\x18\x07 \x01(\x04\x12\r\n\x05users\x18\x08 \x01(\r\x12\x0c\n\x04lent\x18\t \x01(\x04\x12\x12\n\x05owner\x18\n \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_owner\"6\n\tPoolStats\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04\x66ree\x18\x03 \x01(\x04\" \n\x0fGetStatsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\":\n\x10GetStatsResponse\x12&\n\x08snapshot\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.Snapshot\"O\n\x11WatchStatsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x12WatchStatsResponse\x12&\n\x08snapshot\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.Snapshot*U\n\tLcoreMode\x12\x1a\n\x16LCORE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13LCORE_MODE_ADAPTIVE\x10\x01\x12\x13\n\x0fLCORE_MODE_POLL\x10\x02\x32\xa4\x01\n\x0cStatsService\x12\x45\n\x08GetStats\x12\x1b.netmapd.v1.GetStatsRequest\x1a\x1c.netmapd.v1.GetStatsResponse\x12M\n\nWatchStats\x12\x1d.netmapd.v1.WatchStatsRequest\x1a\x1e.netmapd.v1.WatchStatsResponse0\x01\x42;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16netmapd/v1/stats.proto\x12\nnetmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x01\n\x08Snapshot\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tsc_hz\x18\x02 \x01(\x04\x12$\n\x05ports\x18\x03 \x03(\x0b\x32\x15.netmapd.v1.PortStats\x12&\n\x06lcores\x18\x04 \x03(\x0b\x32\x16.netmapd.v1.LcoreStats\x12(\n\x07regions\x18\x05 \x03(\x0b\x32\x17.netmapd.v1.RegionStats\x12\x10\n\x08sessions\x18\x06 \x01(\r\x12\x13\n\x0b\x64\x65scriptors\x18\x07 \x01(\r\"&\n\x05\x43ount\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"\xd5\x02\n\tPortStats\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06switch\x18\x03 \x01(\t\x12\x0c\n\x04gone\x18\x04 \x01(\x08\x12\x1d\n\x02tx\x18\x05 \x01(\x0b\x32\x11.netmapd.v1.Count\x12\x1d\n\x02rx\x18\x06 \x01(\x0b\x32\x11.netmapd.v1.Count\x12/\n\x05\x64rops\x18\x07 \x03(\x0b\x32 .netmapd.v1.PortStats.DropsEntry\x12\x11\n\tbad_rings\x18\x08 \x01(\x04\x12\x31\n\x06\x64\x65vice\x18\t \x03(\x0b\x32!.netmapd.v1.PortStats.DeviceEntry\x1a,\n\nDropsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0b\x44\x65viceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xb6\x02\n\nLcoreStats\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0b\n\x03\x63pu\x18\x02 \x01(\x05\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.netmapd.v1.LcoreMode\x12\r\n\x05units\x18\x04 \x01(\r\x12\x0f\n\x07packets\x18\x05 \x01(\x04\x12\x13\n\x0b\x62usy_cycles\x18\x06 \x01(\x04\x12\x13\n\x0bidle_cycles\x18\x07 \x01(\x04\x12\x0e\n\x06sleeps\x18\x08 \x01(\x04\x12\x0f\n\x07wakeups\x18\t \x01(\x04\x12\r\n\x05stuck\x18\n \x01(\x08\x12\x14\n\x0csilent_units\x18\x0b \x01(\r\x12\x14\n\x0csleep_cycles\x18\x0c \x01(\x04\x12\x15\n\rtimer_wakeups\x18\r \x01(\x04\x12-\n\x0cstage_cycles\x18\x0e \x01(\x0b\x32\x17.netmapd.v1.StageCycles\"\\\n\x0bStageCycles\x12\x0c\n\x04poll\x18\x01 \x01(\x04\x12\x10\n\x08\x63lassify\x18\x02 \x01(\x04\x12\x0f\n\x07\x66orward\x18\x03 \x01(\x04\x12\x0c\n\x04\x63opy\x18\x04 \x01(\x04\x12\x0e\n\x06notify\x18\x05 \x01(\x04\"\xfc\x01\n\x0bRegionStats\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12&\n\x07if_pool\x18\x04 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12(\n\tring_pool\x18\x05 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12\'\n\x08\x62uf_pool\x18\x06 \x01(\x0b\x32\x15.netmapd.v1.PoolStats\x12\x0f\n\x07orphans\x18\x07 \x01(\x04\x12\r\n\x05users\x18\x08 \x01(\r\x12\x0c\n\x04lent\x18\t \x01(\x04\x12\x12\n\x05owner\x18\n \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_owner\"6\n\tPoolStats\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04\x66ree\x18\x03 \x01(\x04\" \n\x0fGetStatsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\":\n\x10GetStatsResponse\x12&\n\x08snapshot\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.Snapshot\"O\n\x11WatchStatsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x12WatchStatsResponse\x12&\n\x08snapshot\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.Snapshot*U\n\tLcoreMode\x12\x1a\n\x16LCORE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13LCORE_MODE_ADAPTIVE\x10\x01\x12\x13\n\x0fLCORE_MODE_POLL\x10\x02\x32\xa4\x01\n\x0cStatsService\x12\x45\n\x08GetStats\x12\x1b.netmapd.v1.GetStatsRequest\x1a\x1c.netmapd.v1.GetStatsResponse\x12M\n\nWatchStats\x12\x1d.netmapd.v1.WatchStatsRequest\x1a\x1e.netmapd.v1.WatchStatsResponse0\x01\x42;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.stats_pb2', globals())
@@ -27,8 +27,8 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _PORTSTATS_DROPSENTRY._serialized_options = b'8\001'
   _PORTSTATS_DEVICEENTRY._options = None
   _PORTSTATS_DEVICEENTRY._serialized_options = b'8\001'
-  _LCOREMODE._serialized_start=1531
-  _LCOREMODE._serialized_end=1616
+  _LCOREMODE._serialized_start=1672
+  _LCOREMODE._serialized_end=1757
   _SNAPSHOT._serialized_start=104
   _SNAPSHOT._serialized_end=331
   _COUNT._serialized_start=333
@@ -40,19 +40,21 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _PORTSTATS_DEVICEENTRY._serialized_start=670
   _PORTSTATS_DEVICEENTRY._serialized_end=715
   _LCORESTATS._serialized_start=718
-  _LCORESTATS._serialized_end=981
-  _REGIONSTATS._serialized_start=984
-  _REGIONSTATS._serialized_end=1236
-  _POOLSTATS._serialized_start=1238
-  _POOLSTATS._serialized_end=1292
-  _GETSTATSREQUEST._serialized_start=1294
-  _GETSTATSREQUEST._serialized_end=1326
-  _GETSTATSRESPONSE._serialized_start=1328
-  _GETSTATSRESPONSE._serialized_end=1386
-  _WATCHSTATSREQUEST._serialized_start=1388
-  _WATCHSTATSREQUEST._serialized_end=1467
-  _WATCHSTATSRESPONSE._serialized_start=1469
-  _WATCHSTATSRESPONSE._serialized_end=1529
-  _STATSSERVICE._serialized_start=1619
-  _STATSSERVICE._serialized_end=1783
+  _LCORESTATS._serialized_end=1028
+  _STAGECYCLES._serialized_start=1030
+  _STAGECYCLES._serialized_end=1122
+  _REGIONSTATS._serialized_start=1125
+  _REGIONSTATS._serialized_end=1377
+  _POOLSTATS._serialized_start=1379
+  _POOLSTATS._serialized_end=1433
+  _GETSTATSREQUEST._serialized_start=1435
+  _GETSTATSREQUEST._serialized_end=1467
+  _GETSTATSRESPONSE._serialized_start=1469
+  _GETSTATSRESPONSE._serialized_end=1527
+  _WATCHSTATSREQUEST._serialized_start=1529
+  _WATCHSTATSREQUEST._serialized_end=1608
+  _WATCHSTATSRESPONSE._serialized_start=1610
+  _WATCHSTATSRESPONSE._serialized_end=1670
+  _STATSSERVICE._serialized_start=1760
+  _STATSSERVICE._serialized_end=1924
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ class GetStatsResponse(_message.Message):
     def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ...) -> None: ...
 
 class LcoreStats(_message.Message):
-    __slots__ = ["busy_cycles", "cpu", "id", "idle_cycles", "mode", "packets", "silent_units", "sleep_cycles", "sleeps", "stuck", "timer_wakeups", "units", "wakeups"]
+    __slots__ = ["busy_cycles", "cpu", "id", "idle_cycles", "mode", "packets", "silent_units", "sleep_cycles", "sleeps", "stage_cycles", "stuck", "timer_wakeups", "units", "wakeups"]
     BUSY_CYCLES_FIELD_NUMBER: _ClassVar[int]
     CPU_FIELD_NUMBER: _ClassVar[int]
     IDLE_CYCLES_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class LcoreStats(_message.Message):
     SILENT_UNITS_FIELD_NUMBER: _ClassVar[int]
     SLEEPS_FIELD_NUMBER: _ClassVar[int]
     SLEEP_CYCLES_FIELD_NUMBER: _ClassVar[int]
+    STAGE_CYCLES_FIELD_NUMBER: _ClassVar[int]
     STUCK_FIELD_NUMBER: _ClassVar[int]
     TIMER_WAKEUPS_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
@@ -55,11 +56,12 @@ class LcoreStats(_message.Message):
     silent_units: int
     sleep_cycles: int
     sleeps: int
+    stage_cycles: StageCycles
     stuck: bool
     timer_wakeups: int
     units: int
     wakeups: int
-    def __init__(self, id: _Optional[int] = ..., cpu: _Optional[int] = ..., mode: _Optional[_Union[LcoreMode, str]] = ..., units: _Optional[int] = ..., packets: _Optional[int] = ..., busy_cycles: _Optional[int] = ..., idle_cycles: _Optional[int] = ..., sleeps: _Optional[int] = ..., wakeups: _Optional[int] = ..., stuck: bool = ..., silent_units: _Optional[int] = ..., sleep_cycles: _Optional[int] = ..., timer_wakeups: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., cpu: _Optional[int] = ..., mode: _Optional[_Union[LcoreMode, str]] = ..., units: _Optional[int] = ..., packets: _Optional[int] = ..., busy_cycles: _Optional[int] = ..., idle_cycles: _Optional[int] = ..., sleeps: _Optional[int] = ..., wakeups: _Optional[int] = ..., stuck: bool = ..., silent_units: _Optional[int] = ..., sleep_cycles: _Optional[int] = ..., timer_wakeups: _Optional[int] = ..., stage_cycles: _Optional[_Union[StageCycles, _Mapping]] = ...) -> None: ...
 
 class PoolStats(_message.Message):
     __slots__ = ["free", "size", "total"]
@@ -148,6 +150,20 @@ class Snapshot(_message.Message):
     time: _timestamp_pb2.Timestamp
     tsc_hz: int
     def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tsc_hz: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[PortStats, _Mapping]]] = ..., lcores: _Optional[_Iterable[_Union[LcoreStats, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionStats, _Mapping]]] = ..., sessions: _Optional[int] = ..., descriptors: _Optional[int] = ...) -> None: ...
+
+class StageCycles(_message.Message):
+    __slots__ = ["classify", "copy", "forward", "notify", "poll"]
+    CLASSIFY_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_FIELD_NUMBER: _ClassVar[int]
+    NOTIFY_FIELD_NUMBER: _ClassVar[int]
+    POLL_FIELD_NUMBER: _ClassVar[int]
+    classify: int
+    copy: int
+    forward: int
+    notify: int
+    poll: int
+    def __init__(self, poll: _Optional[int] = ..., classify: _Optional[int] = ..., forward: _Optional[int] = ..., copy: _Optional[int] = ..., notify: _Optional[int] = ...) -> None: ...
 
 class WatchStatsRequest(_message.Message):
     __slots__ = ["interval", "ports"]

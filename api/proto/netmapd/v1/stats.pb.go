@@ -379,7 +379,10 @@ type LcoreStats struct {
 	// Cycles asleep.
 	SleepCycles uint64 `protobuf:"varint,12,opt,name=sleep_cycles,json=sleepCycles,proto3" json:"sleep_cycles,omitempty"`
 	// Times that the timer woke it.
-	TimerWakeups  uint64 `protobuf:"varint,13,opt,name=timer_wakeups,json=timerWakeups,proto3" json:"timer_wakeups,omitempty"`
+	TimerWakeups uint64 `protobuf:"varint,13,opt,name=timer_wakeups,json=timerWakeups,proto3" json:"timer_wakeups,omitempty"`
+	// The busy cycles by the stage of a packet. Their sum is busy_cycles, to within
+	// what samples can tell: one batch of eight is timed.
+	StageCycles   *StageCycles `protobuf:"bytes,14,opt,name=stage_cycles,json=stageCycles,proto3" json:"stage_cycles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +508,96 @@ func (x *LcoreStats) GetTimerWakeups() uint64 {
 	return 0
 }
 
+func (x *LcoreStats) GetStageCycles() *StageCycles {
+	if x != nil {
+		return x.StageCycles
+	}
+	return nil
+}
+
+// StageCycles are cycles of the time stamp counter by the stage of a packet. Of
+// units that are no switches all of them are in poll.
+type StageCycles struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Looking for frames, taking slots from senders and giving them back.
+	Poll uint64 `protobuf:"varint,1,opt,name=poll,proto3" json:"poll,omitempty"`
+	// Reading the frames' headers.
+	Classify uint64 `protobuf:"varint,2,opt,name=classify,proto3" json:"classify,omitempty"`
+	// Learning sources, looking up destinations, grouping frames by them.
+	Forward uint64 `protobuf:"varint,3,opt,name=forward,proto3" json:"forward,omitempty"`
+	// Copying to the receivers' rings and publishing, or handing to a device.
+	Copy uint64 `protobuf:"varint,4,opt,name=copy,proto3" json:"copy,omitempty"`
+	// Waking clients that sleep.
+	Notify        uint64 `protobuf:"varint,5,opt,name=notify,proto3" json:"notify,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageCycles) Reset() {
+	*x = StageCycles{}
+	mi := &file_netmapd_v1_stats_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageCycles) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageCycles) ProtoMessage() {}
+
+func (x *StageCycles) ProtoReflect() protoreflect.Message {
+	mi := &file_netmapd_v1_stats_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageCycles.ProtoReflect.Descriptor instead.
+func (*StageCycles) Descriptor() ([]byte, []int) {
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StageCycles) GetPoll() uint64 {
+	if x != nil {
+		return x.Poll
+	}
+	return 0
+}
+
+func (x *StageCycles) GetClassify() uint64 {
+	if x != nil {
+		return x.Classify
+	}
+	return 0
+}
+
+func (x *StageCycles) GetForward() uint64 {
+	if x != nil {
+		return x.Forward
+	}
+	return 0
+}
+
+func (x *StageCycles) GetCopy() uint64 {
+	if x != nil {
+		return x.Copy
+	}
+	return 0
+}
+
+func (x *StageCycles) GetNotify() uint64 {
+	if x != nil {
+		return x.Notify
+	}
+	return 0
+}
+
 // RegionStats tell how full a memory region is.
 type RegionStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -535,7 +628,7 @@ type RegionStats struct {
 
 func (x *RegionStats) Reset() {
 	*x = RegionStats{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[4]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +640,7 @@ func (x *RegionStats) String() string {
 func (*RegionStats) ProtoMessage() {}
 
 func (x *RegionStats) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[4]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +653,7 @@ func (x *RegionStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionStats.ProtoReflect.Descriptor instead.
 func (*RegionStats) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{4}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RegionStats) GetId() uint32 {
@@ -648,7 +741,7 @@ type PoolStats struct {
 
 func (x *PoolStats) Reset() {
 	*x = PoolStats{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[5]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +753,7 @@ func (x *PoolStats) String() string {
 func (*PoolStats) ProtoMessage() {}
 
 func (x *PoolStats) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[5]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +766,7 @@ func (x *PoolStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolStats.ProtoReflect.Descriptor instead.
 func (*PoolStats) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{5}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PoolStats) GetSize() uint64 {
@@ -708,7 +801,7 @@ type GetStatsRequest struct {
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[6]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +813,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[6]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +826,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{6}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetStatsRequest) GetPorts() []string {
@@ -754,7 +847,7 @@ type GetStatsResponse struct {
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[7]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +859,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[7]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +872,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{7}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetStatsResponse) GetSnapshot() *Snapshot {
@@ -802,7 +895,7 @@ type WatchStatsRequest struct {
 
 func (x *WatchStatsRequest) Reset() {
 	*x = WatchStatsRequest{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[8]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +907,7 @@ func (x *WatchStatsRequest) String() string {
 func (*WatchStatsRequest) ProtoMessage() {}
 
 func (x *WatchStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[8]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +920,7 @@ func (x *WatchStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatsRequest.ProtoReflect.Descriptor instead.
 func (*WatchStatsRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{8}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchStatsRequest) GetPorts() []string {
@@ -855,7 +948,7 @@ type WatchStatsResponse struct {
 
 func (x *WatchStatsResponse) Reset() {
 	*x = WatchStatsResponse{}
-	mi := &file_netmapd_v1_stats_proto_msgTypes[9]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +960,7 @@ func (x *WatchStatsResponse) String() string {
 func (*WatchStatsResponse) ProtoMessage() {}
 
 func (x *WatchStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_stats_proto_msgTypes[9]
+	mi := &file_netmapd_v1_stats_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +973,7 @@ func (x *WatchStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatsResponse.ProtoReflect.Descriptor instead.
 func (*WatchStatsResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{9}
+	return file_netmapd_v1_stats_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchStatsResponse) GetSnapshot() *Snapshot {
@@ -923,7 +1016,7 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a9\n" +
 	"\vDeviceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xfe\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xba\x03\n" +
 	"\n" +
 	"LcoreStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12\x10\n" +
@@ -941,7 +1034,14 @@ const file_netmapd_v1_stats_proto_rawDesc = "" +
 	" \x01(\bR\x05stuck\x12!\n" +
 	"\fsilent_units\x18\v \x01(\rR\vsilentUnits\x12!\n" +
 	"\fsleep_cycles\x18\f \x01(\x04R\vsleepCycles\x12#\n" +
-	"\rtimer_wakeups\x18\r \x01(\x04R\ftimerWakeups\"\xc4\x02\n" +
+	"\rtimer_wakeups\x18\r \x01(\x04R\ftimerWakeups\x12:\n" +
+	"\fstage_cycles\x18\x0e \x01(\v2\x17.netmapd.v1.StageCyclesR\vstageCycles\"\x83\x01\n" +
+	"\vStageCycles\x12\x12\n" +
+	"\x04poll\x18\x01 \x01(\x04R\x04poll\x12\x1a\n" +
+	"\bclassify\x18\x02 \x01(\x04R\bclassify\x12\x18\n" +
+	"\aforward\x18\x03 \x01(\x04R\aforward\x12\x12\n" +
+	"\x04copy\x18\x04 \x01(\x04R\x04copy\x12\x16\n" +
+	"\x06notify\x18\x05 \x01(\x04R\x06notify\"\xc4\x02\n" +
 	"\vRegionStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -990,49 +1090,51 @@ func file_netmapd_v1_stats_proto_rawDescGZIP() []byte {
 }
 
 var file_netmapd_v1_stats_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_netmapd_v1_stats_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_netmapd_v1_stats_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_netmapd_v1_stats_proto_goTypes = []any{
 	(LcoreMode)(0),                // 0: netmapd.v1.LcoreMode
 	(*Snapshot)(nil),              // 1: netmapd.v1.Snapshot
 	(*Count)(nil),                 // 2: netmapd.v1.Count
 	(*PortStats)(nil),             // 3: netmapd.v1.PortStats
 	(*LcoreStats)(nil),            // 4: netmapd.v1.LcoreStats
-	(*RegionStats)(nil),           // 5: netmapd.v1.RegionStats
-	(*PoolStats)(nil),             // 6: netmapd.v1.PoolStats
-	(*GetStatsRequest)(nil),       // 7: netmapd.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),      // 8: netmapd.v1.GetStatsResponse
-	(*WatchStatsRequest)(nil),     // 9: netmapd.v1.WatchStatsRequest
-	(*WatchStatsResponse)(nil),    // 10: netmapd.v1.WatchStatsResponse
-	nil,                           // 11: netmapd.v1.PortStats.DropsEntry
-	nil,                           // 12: netmapd.v1.PortStats.DeviceEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*StageCycles)(nil),           // 5: netmapd.v1.StageCycles
+	(*RegionStats)(nil),           // 6: netmapd.v1.RegionStats
+	(*PoolStats)(nil),             // 7: netmapd.v1.PoolStats
+	(*GetStatsRequest)(nil),       // 8: netmapd.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),      // 9: netmapd.v1.GetStatsResponse
+	(*WatchStatsRequest)(nil),     // 10: netmapd.v1.WatchStatsRequest
+	(*WatchStatsResponse)(nil),    // 11: netmapd.v1.WatchStatsResponse
+	nil,                           // 12: netmapd.v1.PortStats.DropsEntry
+	nil,                           // 13: netmapd.v1.PortStats.DeviceEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_netmapd_v1_stats_proto_depIdxs = []int32{
-	13, // 0: netmapd.v1.Snapshot.time:type_name -> google.protobuf.Timestamp
+	14, // 0: netmapd.v1.Snapshot.time:type_name -> google.protobuf.Timestamp
 	3,  // 1: netmapd.v1.Snapshot.ports:type_name -> netmapd.v1.PortStats
 	4,  // 2: netmapd.v1.Snapshot.lcores:type_name -> netmapd.v1.LcoreStats
-	5,  // 3: netmapd.v1.Snapshot.regions:type_name -> netmapd.v1.RegionStats
+	6,  // 3: netmapd.v1.Snapshot.regions:type_name -> netmapd.v1.RegionStats
 	2,  // 4: netmapd.v1.PortStats.tx:type_name -> netmapd.v1.Count
 	2,  // 5: netmapd.v1.PortStats.rx:type_name -> netmapd.v1.Count
-	11, // 6: netmapd.v1.PortStats.drops:type_name -> netmapd.v1.PortStats.DropsEntry
-	12, // 7: netmapd.v1.PortStats.device:type_name -> netmapd.v1.PortStats.DeviceEntry
+	12, // 6: netmapd.v1.PortStats.drops:type_name -> netmapd.v1.PortStats.DropsEntry
+	13, // 7: netmapd.v1.PortStats.device:type_name -> netmapd.v1.PortStats.DeviceEntry
 	0,  // 8: netmapd.v1.LcoreStats.mode:type_name -> netmapd.v1.LcoreMode
-	6,  // 9: netmapd.v1.RegionStats.if_pool:type_name -> netmapd.v1.PoolStats
-	6,  // 10: netmapd.v1.RegionStats.ring_pool:type_name -> netmapd.v1.PoolStats
-	6,  // 11: netmapd.v1.RegionStats.buf_pool:type_name -> netmapd.v1.PoolStats
-	1,  // 12: netmapd.v1.GetStatsResponse.snapshot:type_name -> netmapd.v1.Snapshot
-	14, // 13: netmapd.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
-	1,  // 14: netmapd.v1.WatchStatsResponse.snapshot:type_name -> netmapd.v1.Snapshot
-	7,  // 15: netmapd.v1.StatsService.GetStats:input_type -> netmapd.v1.GetStatsRequest
-	9,  // 16: netmapd.v1.StatsService.WatchStats:input_type -> netmapd.v1.WatchStatsRequest
-	8,  // 17: netmapd.v1.StatsService.GetStats:output_type -> netmapd.v1.GetStatsResponse
-	10, // 18: netmapd.v1.StatsService.WatchStats:output_type -> netmapd.v1.WatchStatsResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 9: netmapd.v1.LcoreStats.stage_cycles:type_name -> netmapd.v1.StageCycles
+	7,  // 10: netmapd.v1.RegionStats.if_pool:type_name -> netmapd.v1.PoolStats
+	7,  // 11: netmapd.v1.RegionStats.ring_pool:type_name -> netmapd.v1.PoolStats
+	7,  // 12: netmapd.v1.RegionStats.buf_pool:type_name -> netmapd.v1.PoolStats
+	1,  // 13: netmapd.v1.GetStatsResponse.snapshot:type_name -> netmapd.v1.Snapshot
+	15, // 14: netmapd.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
+	1,  // 15: netmapd.v1.WatchStatsResponse.snapshot:type_name -> netmapd.v1.Snapshot
+	8,  // 16: netmapd.v1.StatsService.GetStats:input_type -> netmapd.v1.GetStatsRequest
+	10, // 17: netmapd.v1.StatsService.WatchStats:input_type -> netmapd.v1.WatchStatsRequest
+	9,  // 18: netmapd.v1.StatsService.GetStats:output_type -> netmapd.v1.GetStatsResponse
+	11, // 19: netmapd.v1.StatsService.WatchStats:output_type -> netmapd.v1.WatchStatsResponse
+	18, // [18:20] is the sub-list for method output_type
+	16, // [16:18] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_netmapd_v1_stats_proto_init() }
@@ -1040,14 +1142,14 @@ func file_netmapd_v1_stats_proto_init() {
 	if File_netmapd_v1_stats_proto != nil {
 		return
 	}
-	file_netmapd_v1_stats_proto_msgTypes[4].OneofWrappers = []any{}
+	file_netmapd_v1_stats_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netmapd_v1_stats_proto_rawDesc), len(file_netmapd_v1_stats_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
