@@ -92,9 +92,11 @@ fmt: ## gofumpt
 
 generate: ## the Go code of api/proto, and what C has of netmap/abi
 	scripts/generate
+	scripts/api
 
-generate-check: ## fails when that code is stale
+generate-check: ## fails when that code is stale, or the API breaks what it promised
 	scripts/generate --check
+	scripts/api --check
 
 clean: ## removes bin/
 	rm -rf $(BIN)

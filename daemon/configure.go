@@ -110,12 +110,11 @@ func (d *Daemon) apply(ctx context.Context, yaml string) (control.Changes, error
 		err = p.Apply(ctx, &target{d, wanted})
 	}
 	c.when, c.err = time.Now(), err
-	if err == nil {
-		d.reg.Announce(port.Event{Kind: port.EventConfigApplied})
-	}
 	if err != nil {
+		d.announce(port.EventConfigRefused, err.Error())
 		return control.Changes{}, err
 	}
+	d.announce(port.EventConfigApplied, "")
 	c.applied = wanted
 	return changes(p), nil
 }
@@ -314,6 +313,7 @@ func (t *target) Settings(_ context.Context, c *config.Config) error {
 	}
 	d := t.d
 	d.guard.Set(p)
+	d.limits.Store(&c.Limits)
 	d.attach.SetLimits(attachLimits(c.Limits))
 	d.reg.SetInterfaces(port.Interfaces{
 		Open: c.Interfaces.Open == config.Auto, Allow: c.Interfaces.Allow, Driver: port.Driver(c.Interfaces.Driver),

@@ -1,10 +1,12 @@
 package daemon_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +60,28 @@ func (p *process) shown() *pb.GetConfigResponse {
 	return resp
 }
 
+// state is what the API tells of ports and switches, but for ids and times, which a port that was made again has anew.
+func (p *process) state() string {
+	p.t.Helper()
+	ports, err := pb.NewPortServiceClient(p.api()).ListPorts(limited(p.t), &pb.ListPortsRequest{})
+	must(p.t, err)
+	switches, err := pb.NewSwitchServiceClient(p.api()).ListSwitches(limited(p.t), &pb.ListSwitchesRequest{})
+	must(p.t, err)
+	var lines []string
+	for _, i := range ports.GetPorts() {
+		lines = append(lines, fmt.Sprint(i.GetName(), i.GetKind(), i.GetDriver(), i.GetSwitch(), i.GetRxRings(), i.GetRxSlots(), len(i.GetUsers())))
+	}
+	for _, s := range switches.GetSwitches() {
+		var on []string
+		for _, at := range s.GetPorts() {
+			on = append(on, fmt.Sprint(at.GetName(), at.GetForwarding()))
+		}
+		slices.Sort(on)
+		lines = append(lines, fmt.Sprint(s.GetName(), on, s.GetTable().GetAgeing(), s.GetTable().GetStatic(), s.GetCompat()))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // A file that changed is applied as a whole, while a client of another switch
 // goes on; one that is broken, or fails half-way, changes nothing.
 func TestReload(t *testing.T) {
@@ -107,7 +131,12 @@ func TestReload(t *testing.T) {
 		t.Errorf("the configuration is shown as %v", good)
 	}
 
-	// Broken files, and one whose last step fails.
+	// Broken files, and one whose last step fails. All that an API tells stays.
+	events, err := pb.NewEventServiceClient(api).WatchEvents(limited(t), &pb.WatchEventsRequest{})
+	must(t, err)
+	_, err = events.Recv() // it has begun
+	must(t, err)
+	whole := p.state()
 	for what, broken := range map[string]string{
 		"no YAML":      "ports: [",
 		"unknown key":  after + "prots: []\n",
@@ -126,6 +155,16 @@ func TestReload(t *testing.T) {
 		}
 		if now.GetError() == "" || !strings.Contains(p.out.String(), "the configuration stays as it was") {
 			t.Errorf("%s: nobody is told", what)
+		}
+		if got := p.state(); got != whole {
+			t.Errorf("%s: what there is changed to\n%s\nwant\n%s", what, got, whole)
+		}
+		for refused := false; !refused; {
+			m, err := events.Recv()
+			must(t, err)
+			for _, e := range m.GetEvents() {
+				refused = refused || e.GetKind() == pb.EventKind_EVENT_KIND_CONFIG_REFUSED && e.GetDetail() == now.GetError()
+			}
 		}
 	}
 	if _, err := config.ApplyConfig(limited(t), &pb.ApplyConfigRequest{Yaml: "version: 2\n"}); status.Code(err) != codes.InvalidArgument {

@@ -4,15 +4,18 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -58,6 +61,8 @@ type Daemon struct {
 	lcores  []*lcore.Lcore
 	devices <-chan struct{} // something happened to a device
 	reg     *port.Registry
+	events  atomic.Pointer[port.Registry] // reg, for goroutines that are there before it
+	limits  atomic.Pointer[config.Limits] // in force
 	guard   *access.Guard
 	group   int // whose members may connect, or noGroup
 	tickets *attach.Tickets
@@ -192,10 +197,18 @@ func (d *Daemon) openRuntimeDir() (err error) {
 		return fmt.Errorf("lock the runtime directory: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		pid, _ := io.ReadAll(io.LimitReader(f, 20))
 		_ = f.Close()
-		return fmt.Errorf("lock the runtime directory: another netmapd runs in %s (%w); stop it, or give this one another directory with --runtime-dir", d.dir, err)
+		return fmt.Errorf("lock the runtime directory: another netmapd (pid %s) runs in %s (%w); stop it, or give this one another directory with --runtime-dir",
+			cmp.Or(strings.TrimSpace(string(pid)), "unknown"), d.dir, err)
 	}
 	d.onStop(func() { _ = f.Close() })
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("lock the runtime directory: %w", err)
+	}
+	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil { // whom a second daemon names
+		return fmt.Errorf("lock the runtime directory: %w", err)
+	}
 	return nil
 }
 
@@ -292,6 +305,10 @@ func (d *Daemon) startLcores(cfgs []config.Lcore) error {
 			},
 			OnStuck: func(l *lcore.Lcore, hint string) {
 				d.log.Error("an lcore makes no progress: its ports stand still", "lcore", l.ID(), "thread", hint)
+				d.announce(port.EventLcoreStuck, fmt.Sprintf("lcore %d: %s", l.ID(), hint))
+			},
+			OnPanic: func(l *lcore.Lcore, err *lcore.PanicError) {
+				d.announce(port.EventLcoreFailed, fmt.Sprintf("lcore %d: %v", l.ID(), err))
 			},
 		})
 		if err != nil {
@@ -327,6 +344,8 @@ func (d *Daemon) startRegistry() error {
 		Global: global, GlobalHuge: d.cfg.Memory.Global.Hugepages, OpenInterfaces: d.cfg.Interfaces.Open == config.Auto,
 		Allow: d.cfg.Interfaces.Allow, Driver: port.Driver(d.cfg.Interfaces.Driver),
 	}, d.lcores, d.log)
+	d.events.Store(d.reg)
+	d.limits.Store(&d.cfg.Limits)
 	d.tickets = attach.NewTickets()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*stopTimeout)
 	defer cancel()
@@ -341,6 +360,13 @@ func (d *Daemon) startRegistry() error {
 	}
 	d.heirs = d.reg.Adopt(ctx)
 	return nil
+}
+
+// announce tells those who watch events.
+func (d *Daemon) announce(kind port.EventKind, detail string) {
+	if reg := d.events.Load(); reg != nil {
+		reg.Announce(port.Event{Kind: kind, Detail: detail})
+	}
 }
 
 // uids looks up users given by name or number.

@@ -87,7 +87,7 @@ func TestSecondDaemon(t *testing.T) {
 	first := start(t, dir, "")
 	second := launch(t, dir, "")
 	second.exits(1)
-	for _, words := range []string{"another netmapd runs in " + dir, "--runtime-dir"} {
+	for _, words := range []string{fmt.Sprintf("another netmapd (pid %d) runs in %s", first.cmd.Process.Pid, dir), "--runtime-dir"} {
 		if !strings.Contains(second.out.String(), words) {
 			t.Errorf("the second daemon does not say %q:\n%s", words, &second.out)
 		}

@@ -35,7 +35,7 @@ func (p plane) Info() control.Info {
 	return control.Info{
 		Version: Version, DPDKVersion: eal.Version(), PID: os.Getpid(), Started: d.started,
 		EALArgs: d.ealArgs, Notes: d.notes, RuntimeDir: d.dir, AttachSocket: rundir.AttachSocket(d.dir),
-		LogLevel: d.logLevel(),
+		LogLevel: d.logLevel(), Limits: control.Limits(*d.limits.Load()),
 	}
 }
 

@@ -76,6 +76,8 @@ type Config struct {
 	// OnStuck is called when the lcore has become stuck, on the goroutine that watches it. The hint
 	// tells what the kernel says about the thread. It may be nil.
 	OnStuck func(l *Lcore, hint string)
+	// OnPanic is called when a unit panicked and was taken off the lcore, on the lcore. It may be nil.
+	OnPanic func(l *Lcore, err *PanicError)
 
 	Logger *slog.Logger // nil: nothing is logged
 }

@@ -74,6 +74,9 @@ func (l *Lcore) recovered() {
 	l.asleep.Store(false)
 	l.stats.Panics++
 	l.cfg.Logger.Error("a unit panicked and is taken off the lcore", "err", err, "stack", string(err.Stack))
+	if l.cfg.OnPanic != nil {
+		l.cfg.OnPanic(l, err)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			l.cfg.Logger.Error("the panicked unit panicked again when told", "err", v, "stack", string(debug.Stack()))

@@ -47,7 +47,8 @@ func TestPanickingUnitFailsAndTheOthersGoOn(t *testing.T) {
 		for _, method := range []string{"Poll", "Arm", "Disarm", "Poll and Fail"} {
 			t.Run(name+" in "+method, func(t *testing.T) {
 				touch := prepare(t)
-				l := start(t, Config{CPU: -1})
+				told := make(chan error, 1)
+				l := start(t, Config{CPU: -1, OnPanic: func(_ *Lcore, err *PanicError) { told <- err }})
 				before, after := newMailbox(t, l), (*mailbox)(nil)
 				failed := make(chan error, 8)
 				bad := &unit{fail: func(err error) { failed <- err }}
@@ -68,6 +69,9 @@ func TestPanickingUnitFailsAndTheOthersGoOn(t *testing.T) {
 
 				err := <-failed
 				var p *PanicError
+				if got := <-told; got != err { //nolint:errorlint // the same one
+					t.Errorf("OnPanic got %v, Fail %v", got, err)
+				}
 				if !errors.As(err, &p) || !strings.Contains(string(p.Stack), "unit_test.go") {
 					t.Errorf("Fail got %v, want a PanicError with the unit's stack", err)
 				}

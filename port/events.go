@@ -21,6 +21,12 @@ const (
 	EventLinkDown      EventKind = "link-down"
 	EventDeviceLost    EventKind = "device-lost"
 	EventConfigApplied EventKind = "config-applied"
+
+	// Errors.
+	EventConfigRefused EventKind = "config-refused"
+	EventDeviceFailed  EventKind = "device-failed"
+	EventLcoreStuck    EventKind = "lcore-stuck"
+	EventLcoreFailed   EventKind = "lcore-failed" // a unit of it panicked
 )
 
 // Event is something that happened to a port or switch, or to the daemon.
@@ -30,6 +36,7 @@ type Event struct {
 	Port   string // "" for events of none
 	Switch string // EventAttached, EventDetached
 	By     Caller // EventOpened, EventClosed
+	Detail string // what went wrong, of errors
 }
 
 // eventsBehind is how far a subscriber may be behind.
@@ -95,6 +102,11 @@ func (g *Registry) happened(kind EventKind, p *port) {
 		e.Switch = p.sw.name
 	}
 	g.Announce(e)
+}
+
+// failed announces that the device of a port does not work.
+func (g *Registry) failed(p *port, why string) {
+	g.Announce(Event{Kind: EventDeviceFailed, Port: p.name, Detail: why})
 }
 
 // enlist makes a port known.

@@ -127,11 +127,13 @@ func (g *Registry) tendNIC(ctx context.Context, p *port, d *device) {
 	case d.doubt.Load() != nil:
 		d.broken = *d.doubt.Swap(nil)
 		g.log.Error("a device does not keep to its buffers: from now on its frames are copied", "port", p.name, "device", d.address, "why", d.broken)
+		g.failed(p, "it does not keep to its buffers, so that its frames are copied: "+d.broken)
 		d.pull(ctx)
 		d.lost = false // it is plugged in again when it is used
 	case happened.Reset:
 		if err := d.reset(ctx); err != nil {
 			g.log.Error("start a device again", "port", p.name, "device", d.address, "err", err)
+			g.failed(p, "it does not start again: "+err.Error())
 		}
 	}
 	if d.nic != nil {

@@ -27,17 +27,14 @@ func newAttachmentListCommand(c *cli) *cobra.Command {
 }
 
 func listAttachments(ctx context.Context, attachments pb.AttachmentServiceClient, out *printer, port string) error {
-	list := attachmentList{Attachments: []attachmentView{}}
-	for token := ""; ; {
+	all, err := pages(func(token string) ([]*pb.Attachment, string, error) {
 		resp, err := attachments.ListAttachments(ctx, &pb.ListAttachmentsRequest{Port: port, PageToken: token, PageSize: 10000})
-		if err != nil {
-			return err
-		}
-		list.Attachments = append(list.Attachments, views(resp.GetAttachments(), viewAttachment)...)
-		if token = resp.GetNextPageToken(); token == "" {
-			return out.print(list)
-		}
+		return resp.GetAttachments(), resp.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
 	}
+	return out.print(attachmentList{views(all, viewAttachment)})
 }
 
 // attachmentView is pb.Attachment to be printed.

@@ -68,6 +68,8 @@ func TestViewsHaveTheFieldsOfTheAPI(t *testing.T) {
 		{&pb.RegionStats{}, regionStatsView{}},
 		{&pb.PoolStats{}, poolView{}},
 		{&pb.SystemInfo{}, systemView{}},
+		{&pb.Limits{}, limitsView{}},
+		{&pb.Event{}, eventView{}},
 	}
 	for _, tt := range tests {
 		text, err := json.Marshal(tt.view)

@@ -149,6 +149,19 @@ func (c *cli) stream(cmd *cobra.Command, f func(ctx context.Context, conn grpc.C
 	return c.explain(cmd.Context(), err, conn)
 }
 
+// pages collects a list that comes in pages, from the first, whose token is "".
+func pages[T any](list func(token string) (entries []T, next string, err error)) (all []T, err error) {
+	for token := ""; ; {
+		var entries []T
+		if entries, token, err = list(token); err != nil {
+			return nil, err
+		}
+		if all = append(all, entries...); token == "" {
+			return all, nil
+		}
+	}
+}
+
 // explain turns a status into text for a person: what the daemon said, or why it
 // said nothing.
 func (c *cli) explain(ctx context.Context, err error, conn *client) error {

@@ -78,12 +78,14 @@ type eventView struct {
 	PID     int32      `json:"pid"`
 	UID     uint32     `json:"uid"`
 	Command string     `json:"command"`
+	Detail  string     `json:"detail"`
 }
 
 func viewEvent(e *pb.Event) eventView {
 	return eventView{
 		Time: when(e.GetTime()), Kind: strings.ReplaceAll(word(e.GetKind(), "EVENT_KIND_"), "_", "-"), Port: e.GetPort(), Switch: e.GetSwitch(),
 		PID: e.GetPid(), UID: e.GetUid(), Command: e.GetCommand(),
+		Detail: e.GetDetail(),
 	}
 }
 
@@ -94,6 +96,9 @@ func (e eventView) table(t *table) {
 	}
 	if e.PID != 0 {
 		cells = append(cells, "pid", e.PID, "uid", e.UID, e.Command)
+	}
+	if e.Detail != "" {
+		cells = append(cells, e.Detail)
 	}
 	t.row(cells...)
 }

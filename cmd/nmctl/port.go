@@ -31,11 +31,14 @@ func newPortListCommand(c *cli) *cobra.Command {
 }
 
 func listPorts(ctx context.Context, ports pb.PortServiceClient, out *printer) error {
-	resp, err := ports.ListPorts(ctx, &pb.ListPortsRequest{})
+	all, err := pages(func(token string) ([]*pb.Port, string, error) {
+		resp, err := ports.ListPorts(ctx, &pb.ListPortsRequest{PageToken: token})
+		return resp.GetPorts(), resp.GetNextPageToken(), err
+	})
 	if err != nil {
 		return err
 	}
-	return out.print(portList{Ports: views(resp.GetPorts(), viewPort)})
+	return out.print(portList{Ports: views(all, viewPort)})
 }
 
 func newPortShowCommand(c *cli) *cobra.Command {

@@ -19,11 +19,14 @@ func newRegionListCommand(c *cli) *cobra.Command {
 		Use: "list", Short: "List the memory regions, how full they are, and who lives there", Args: positional(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
-				resp, err := pb.NewRegionServiceClient(conn).ListRegions(ctx, &pb.ListRegionsRequest{})
+				all, err := pages(func(token string) ([]*pb.Region, string, error) {
+					resp, err := pb.NewRegionServiceClient(conn).ListRegions(ctx, &pb.ListRegionsRequest{PageToken: token})
+					return resp.GetRegions(), resp.GetNextPageToken(), err
+				})
 				if err != nil {
 					return err
 				}
-				return out.print(regionList{Regions: views(resp.GetRegions(), viewRegionPorts)})
+				return out.print(regionList{Regions: views(all, viewRegionPorts)})
 			})
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,

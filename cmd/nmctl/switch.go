@@ -47,11 +47,14 @@ func switchVerb(c *cli, verb, short string, complete cobra.CompletionFunc,
 }
 
 func listSwitches(ctx context.Context, switches pb.SwitchServiceClient, out *printer, _ []string) error {
-	resp, err := switches.ListSwitches(ctx, &pb.ListSwitchesRequest{})
+	all, err := pages(func(token string) ([]*pb.Switch, string, error) {
+		resp, err := switches.ListSwitches(ctx, &pb.ListSwitchesRequest{PageToken: token})
+		return resp.GetSwitches(), resp.GetNextPageToken(), err
+	})
 	if err != nil {
 		return err
 	}
-	return out.print(switchList{Switches: views(resp.GetSwitches(), viewSwitch)})
+	return out.print(switchList{Switches: views(all, viewSwitch)})
 }
 
 func showSwitch(ctx context.Context, switches pb.SwitchServiceClient, out *printer, args []string) error {

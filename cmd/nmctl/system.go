@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -59,6 +60,24 @@ type systemView struct {
 	RuntimeDir    string     `json:"runtime_dir"`
 	AttachSocket  string     `json:"attach_socket"`
 	LogLevel      string     `json:"log_level"`
+	Limits        limitsView `json:"limits"`
+}
+
+// limitsView is pb.Limits to be printed.
+type limitsView struct {
+	DescriptorsPerUID     uint64  `json:"descriptors_per_uid"`
+	ExtraBufsPerUID       uint64  `json:"extra_bufs_per_uid"`
+	MemoryMBPerUID        uint64  `json:"memory_mb_per_uid"`
+	SessionsPerUID        uint64  `json:"sessions_per_uid"`
+	Sessions              uint64  `json:"sessions"`
+	ControlTimeoutSeconds float64 `json:"control_timeout"`
+}
+
+func viewLimits(l *pb.Limits) limitsView {
+	return limitsView{
+		DescriptorsPerUID: l.GetDescriptorsPerUid(), ExtraBufsPerUID: l.GetExtraBufsPerUid(), MemoryMBPerUID: l.GetMemoryMbPerUid(),
+		SessionsPerUID: l.GetSessionsPerUid(), Sessions: l.GetSessions(), ControlTimeoutSeconds: l.GetControlTimeout().AsDuration().Seconds(),
+	}
 }
 
 func viewSystem(i *pb.SystemInfo, now time.Time) systemView {
@@ -66,6 +85,7 @@ func viewSystem(i *pb.SystemInfo, now time.Time) systemView {
 		Version: i.GetVersion(), PID: i.GetPid(), Started: when(i.GetStarted()), DPDKVersion: i.GetDpdkVersion(),
 		EALArgs: orEmpty(i.GetEalArgs()), Notes: orEmpty(i.GetNotes()),
 		RuntimeDir: i.GetRuntimeDir(), AttachSocket: i.GetAttachSocket(), LogLevel: i.GetLogLevel(),
+		Limits: viewLimits(i.GetLimits()),
 	}
 	if v.Started != nil {
 		v.UptimeSeconds = int64(max(now.Sub(*v.Started), 0) / time.Second)
@@ -82,6 +102,8 @@ func (v systemView) table(t *table) {
 	t.row("Runtime directory:", dash(v.RuntimeDir))
 	t.row("Attach socket:", dash(v.AttachSocket))
 	t.row("Log level:", dash(v.LogLevel))
+	t.row("Limits:", fmt.Sprintf("%d clients; for each user %d clients, %d descriptors, %d extra buffers, %d MiB of memory",
+		v.Limits.Sessions, v.Limits.SessionsPerUID, v.Limits.DescriptorsPerUID, v.Limits.ExtraBufsPerUID, v.Limits.MemoryMBPerUID))
 	t.row("EAL arguments:", dash(strings.Join(v.EALArgs, " ")))
 	for i, note := range v.Notes {
 		label := ""

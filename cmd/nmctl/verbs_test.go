@@ -71,7 +71,7 @@ func TestEmptyListsArePresent(t *testing.T) {
 		"port list":   `{"ports":[]}`,
 		"switch list": `{"switches":[]}`,
 		"stats":       `{"time":null,"tsc_hz":0,"ports":[],"lcores":[],"regions":[],"sessions":0,"descriptors":0}`,
-		"system info": `{"version":"","pid":0,"started":null,"uptime_seconds":0,"dpdk_version":"","eal_args":[],"notes":[],"runtime_dir":"","attach_socket":"","log_level":""}`,
+		"system info": `{"version":"","pid":0,"started":null,"uptime_seconds":0,"dpdk_version":"","eal_args":[],"notes":[],"runtime_dir":"","attach_socket":"","log_level":"","limits":{"descriptors_per_uid":0,"extra_bufs_per_uid":0,"memory_mb_per_uid":0,"sessions_per_uid":0,"sessions":0,"control_timeout":0}}`,
 	} {
 		got := strings.Join(strings.Fields(mustRun(t, dir, line+" -o json")), "")
 		if got != want {

@@ -106,7 +106,7 @@ type Denied struct {
 func (d *Denied) Error() string {
 	what := string(d.Verb)
 	if d.Object != "" {
-		what += " " + d.Object
+		what += " " + short(d.Object)
 	}
 	return fmt.Sprintf("%s may not %s: no rule under access.rules in netmapd's configuration grants it; an administrator can add one", d.Who, what)
 }
@@ -150,10 +150,19 @@ func (g *Guard) Check(id Identity, v Verb, object string) error {
 	return g.policy.Load().Check(id, v, object)
 }
 
+// short bounds a name that a peer made up; no port or switch has a longer one.
+func short(object string) string {
+	const most = 255
+	if len(object) > most {
+		return object[:most] + "..."
+	}
+	return object
+}
+
 // Audit writes the line that each change and each refusal leaves in the log. Who calls it for refusals bounds their
 // number: a peer can be refused as often as it likes.
 func (g *Guard) Audit(id Identity, action, object string, err error) {
-	attrs := []any{"action", action, "object", object, "who", id.String()}
+	attrs := []any{"action", action, "object", short(object), "who", id.String()}
 	switch {
 	case err == nil:
 		g.log.Info("audit", append(attrs, "result", "done")...)

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -47,15 +45,13 @@ const (
 
 	captureWait = 2 * time.Millisecond // looks for frames again
 	captureTell = time.Second          // says how many were missed although no frame came
-
-	slowReader = 30 * time.Second // one that takes no message for so long is dropped
 )
 
 type captureService struct {
 	pb.UnimplementedCaptureServiceServer
-	plane    Plane
-	may      func(ctx context.Context, method string, verb access.Verb, object string) error
-	stopping <-chan struct{}
+	plane Plane
+	may   func(ctx context.Context, method string, verb access.Verb, object string) error
+	streams
 }
 
 func (s *captureService) Capture(req *pb.CaptureRequest, stream pb.CaptureService_CaptureServer) error {
@@ -99,7 +95,7 @@ func (s *captureService) run(stream pb.CaptureService_CaptureServer, from *sieve
 		}
 		m, looked := from.batch()
 		if now := time.Now(); len(m.GetFrames()) > 0 || now.Sub(told) >= captureTell {
-			if err := sendInTime(stream, m); err != nil {
+			if err := sendInTime(s.streams, stream, m); err != nil {
 				return err
 			}
 			told = now
@@ -160,21 +156,6 @@ func (s *sieve) batch() (m *pb.CaptureResponse, looked bool) {
 	}
 	m.Missed = s.c.Missed()
 	return m, looked
-}
-
-// sendInTime sends a message, or drops the caller if it does not take it: gRPC
-// waits for a slow reader for ever.
-func sendInTime[T any](stream grpc.ServerStreamingServer[T], m *T) error {
-	sent := make(chan error, 1)
-	go func() { sent <- stream.Send(m) }() // ends with the stream, when the handler has returned
-	limit := time.NewTimer(slowReader)
-	defer limit.Stop()
-	select {
-	case err := <-sent:
-		return err
-	case <-limit.C:
-		return newStatus(codes.ResourceExhausted, fmt.Sprintf("the stream was ended: nothing of it was read for %v", slowReader), errorInfo(unix.EDQUOT, nil))
-	}
 }
 
 func (p *problems) capture(req *pb.CaptureRequest) port.CaptureSpec {

@@ -75,4 +75,15 @@ type Info struct {
 	RuntimeDir   string
 	AttachSocket string // path
 	LogLevel     string // one of LogLevels
+	Limits       Limits
+}
+
+// Limits are what clients are granted at most; see the configuration.
+type Limits struct {
+	DescriptorsPerUID int
+	ExtraBufsPerUID   int
+	MemoryMBPerUID    int
+	SessionsPerUID    int
+	Sessions          int
+	ControlTimeout    time.Duration
 }

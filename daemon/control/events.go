@@ -13,8 +13,8 @@ import (
 
 type eventService struct {
 	pb.UnimplementedEventServiceServer
-	plane    Plane
-	stopping <-chan struct{}
+	plane Plane
+	streams
 }
 
 var eventKinds = map[port.EventKind]pb.EventKind{
@@ -28,6 +28,10 @@ var eventKinds = map[port.EventKind]pb.EventKind{
 	port.EventLinkDown:      pb.EventKind_EVENT_KIND_LINK_DOWN,
 	port.EventDeviceLost:    pb.EventKind_EVENT_KIND_DEVICE_LOST,
 	port.EventConfigApplied: pb.EventKind_EVENT_KIND_CONFIG_APPLIED,
+	port.EventConfigRefused: pb.EventKind_EVENT_KIND_CONFIG_REFUSED,
+	port.EventDeviceFailed:  pb.EventKind_EVENT_KIND_DEVICE_FAILED,
+	port.EventLcoreStuck:    pb.EventKind_EVENT_KIND_LCORE_STUCK,
+	port.EventLcoreFailed:   pb.EventKind_EVENT_KIND_LCORE_FAILED,
 }
 
 func (s *eventService) WatchEvents(req *pb.WatchEventsRequest, stream pb.EventService_WatchEventsServer) error {
@@ -38,7 +42,7 @@ func (s *eventService) WatchEvents(req *pb.WatchEventsRequest, stream pb.EventSe
 	}
 	events := s.plane.Watch()
 	defer events.End()
-	if err := sendInTime(stream, &pb.WatchEventsResponse{}); err != nil {
+	if err := sendInTime(s.streams, stream, &pb.WatchEventsResponse{}); err != nil {
 		return err
 	}
 	for {
@@ -50,7 +54,7 @@ func (s *eventService) WatchEvents(req *pb.WatchEventsRequest, stream pb.EventSe
 			if len(req.GetPorts()) > 0 && !slices.Contains(req.GetPorts(), e.Port) {
 				continue
 			}
-			if err := sendInTime(stream, &pb.WatchEventsResponse{Events: []*pb.Event{eventToProto(e)}}); err != nil {
+			if err := sendInTime(s.streams, stream, &pb.WatchEventsResponse{Events: []*pb.Event{eventToProto(e)}}); err != nil {
 				return err
 			}
 		case <-stream.Context().Done():
@@ -65,5 +69,6 @@ func eventToProto(e port.Event) *pb.Event {
 	return &pb.Event{
 		Time: timestamp(e.Time), Kind: eventKinds[e.Kind], Port: text(e.Port), Switch: text(e.Switch),
 		Pid: int32(e.By.PID), Uid: uint32(e.By.UID), Command: text(e.By.Command),
+		Detail: text(e.Detail),
 	}
 }

@@ -35,8 +35,6 @@ type Forwarding interface {
 
 // Limits of requests about forwarding.
 const (
-	defaultPage   = 1000
-	maxPage       = 10000
 	minAgeing     = 10 * time.Second
 	maxAgeing     = 1000000 * time.Second
 	maxFrame      = 65536
@@ -192,7 +190,7 @@ func (p *problems) ageing(d *durationpb.Duration) time.Duration {
 func (p *problems) mac(field, value string) (m vale.MAC) {
 	hw, err := net.ParseMAC(value)
 	if err != nil || len(hw) != len(m) {
-		p.add(field, "%q is no MAC address; write six hexadecimal pairs with colons, 02:00:00:00:00:01", value)
+		p.add(field, "%.64q is no MAC address; write six hexadecimal pairs with colons, 02:00:00:00:00:01", value)
 		return m
 	}
 	return vale.MAC(hw)

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -27,7 +28,7 @@ func (s *attachmentService) ListAttachments(ctx context.Context, req *pb.ListAtt
 	if token := req.GetPageToken(); token != "" {
 		n, err := strconv.ParseUint(token, 10, 31)
 		if err != nil {
-			p.add("page_token", "%q is none that ListAttachments returned", token)
+			p.add("page_token", "%.64q is none that ListAttachments returned", token)
 		}
 		before = int(n)
 	}
@@ -75,13 +76,19 @@ type regionService struct {
 	plane Plane
 }
 
-func (s *regionService) ListRegions(ctx context.Context, _ *pb.ListRegionsRequest) (*pb.ListRegionsResponse, error) {
+func (s *regionService) ListRegions(ctx context.Context, req *pb.ListRegionsRequest) (*pb.ListRegionsResponse, error) {
+	var p problems
+	at := p.page(req)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
 	snap, ports, err := snapshotAndPorts(ctx, s.plane)
 	if err != nil {
 		return nil, err
 	}
-	resp := &pb.ListRegionsResponse{}
-	for _, r := range slices.SortedFunc(slices.Values(snap.Regions), func(a, b port.RegionStats) int { return cmp.Compare(a.ID, b.ID) }) {
+	regions, next := cut(snap.Regions, func(r port.RegionStats) string { return fmt.Sprintf("%010d", r.ID) }, at)
+	resp := &pb.ListRegionsResponse{NextPageToken: next}
+	for _, r := range regions {
 		out := &pb.Region{Stats: regionToProto(r)}
 		for _, p := range ports {
 			if p.RegionID == r.ID {

@@ -1,9 +1,8 @@
 package control
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -19,15 +18,18 @@ type portService struct {
 	plane Plane
 }
 
-func (s *portService) ListPorts(ctx context.Context, _ *pb.ListPortsRequest) (*pb.ListPortsResponse, error) {
+func (s *portService) ListPorts(ctx context.Context, req *pb.ListPortsRequest) (*pb.ListPortsResponse, error) {
+	var p problems
+	at := p.page(req)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
 	infos, err := s.plane.Ports(ctx)
 	if err != nil {
 		return nil, err
 	}
-	infos = slices.SortedFunc(slices.Values(infos), func(a, b port.Info) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-	return &pb.ListPortsResponse{Ports: convert(infos, portToProto)}, nil
+	infos, next := cut(infos, func(i port.Info) string { return fmt.Sprintf("%s\x00%020d", i.Name, i.ID) }, at)
+	return &pb.ListPortsResponse{Ports: convert(infos, portToProto), NextPageToken: next}, nil
 }
 
 func (s *portService) GetPort(ctx context.Context, req *pb.GetPortRequest) (*pb.GetPortResponse, error) {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -47,6 +48,8 @@ type Options struct {
 	Guard *access.Guard // who may do what; nil: root and our own user everything, others nothing
 	TLS   *tls.Config   // for listeners that are no Unix sockets; must demand client certificates
 	Log   *slog.Logger  // nil logs nothing
+
+	SlowReader time.Duration // a stream of which nothing is read for so long is dropped; 0: half a minute
 }
 
 // NewServer makes a server in front of the plane.
@@ -70,15 +73,16 @@ func NewServer(plane Plane, o Options) *Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 	)
+	out := streams{stopping: s.stopping, patience: cmp.Or(o.SlowReader, slowReader)}
 	pb.RegisterPortServiceServer(s.grpc, &portService{plane: plane})
 	pb.RegisterSwitchServiceServer(s.grpc, &switchService{plane: plane})
 	pb.RegisterForwardingServiceServer(s.grpc, &forwardingService{plane: plane})
-	pb.RegisterCaptureServiceServer(s.grpc, &captureService{plane: plane, may: s.check, stopping: s.stopping})
+	pb.RegisterCaptureServiceServer(s.grpc, &captureService{plane: plane, may: s.check, streams: out})
 	pb.RegisterAttachmentServiceServer(s.grpc, &attachmentService{plane: plane})
 	pb.RegisterRegionServiceServer(s.grpc, &regionService{plane: plane})
 	pb.RegisterLcoreServiceServer(s.grpc, &lcoreService{plane: plane})
-	pb.RegisterEventServiceServer(s.grpc, &eventService{plane: plane, stopping: s.stopping})
-	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, stopping: s.stopping})
+	pb.RegisterEventServiceServer(s.grpc, &eventService{plane: plane, streams: out})
+	pb.RegisterStatsServiceServer(s.grpc, &statsService{plane: plane, streams: out})
 	pb.RegisterConfigServiceServer(s.grpc, &configService{plane: plane})
 	pb.RegisterSystemServiceServer(s.grpc, &systemService{plane: plane})
 	healthpb.RegisterHealthServer(s.grpc, s.health)

@@ -24,8 +24,8 @@ const (
 
 type statsService struct {
 	pb.UnimplementedStatsServiceServer
-	plane    Plane
-	stopping <-chan struct{}
+	plane Plane
+	streams
 }
 
 func (s *statsService) GetStats(ctx context.Context, req *pb.GetStatsRequest) (*pb.GetStatsResponse, error) {
@@ -64,7 +64,7 @@ func (s *statsService) WatchStats(req *pb.WatchStatsRequest, stream pb.StatsServ
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(&pb.WatchStatsResponse{Snapshot: snapshot}); err != nil {
+		if err := sendInTime(s.streams, stream, &pb.WatchStatsResponse{Snapshot: snapshot}); err != nil {
 			return err
 		}
 		select {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -16,13 +15,18 @@ type switchService struct {
 	plane Plane
 }
 
-func (s *switchService) ListSwitches(ctx context.Context, _ *pb.ListSwitchesRequest) (*pb.ListSwitchesResponse, error) {
+func (s *switchService) ListSwitches(ctx context.Context, req *pb.ListSwitchesRequest) (*pb.ListSwitchesResponse, error) {
+	var p problems
+	at := p.page(req)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
 	infos, err := s.plane.Switches(ctx)
 	if err != nil {
 		return nil, err
 	}
-	infos = slices.SortedFunc(slices.Values(infos), func(a, b port.SwitchInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return &pb.ListSwitchesResponse{Switches: convert(infos, switchToProto)}, nil
+	infos, next := cut(infos, func(i port.SwitchInfo) string { return i.Name }, at)
+	return &pb.ListSwitchesResponse{Switches: convert(infos, switchToProto), NextPageToken: next}, nil
 }
 
 func (s *switchService) GetSwitch(ctx context.Context, req *pb.GetSwitchRequest) (*pb.GetSwitchResponse, error) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,13 +92,14 @@ func TestConfigDevice(t *testing.T) {
 	}
 }
 
-// A second daemon does not take the sockets of the first one away.
+// A second daemon does not take the sockets of the first one away, and names it.
 func TestSecondDaemon(t *testing.T) {
 	d := startDaemon(t)
 	w := d.watch(t)
 	cmd := exec.CommandContext(limited(t), netmapd, "--runtime-dir", d.dir)
 	out, _ := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), "another netmapd runs in "+d.dir) {
+	want := fmt.Sprintf("another netmapd (pid %d) runs in %s", d.pid(), d.dir)
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), want) {
 		t.Errorf("the second daemon exits with %v and says %s", cmd.ProcessState, out)
 	}
 	w.undisturbed(t)

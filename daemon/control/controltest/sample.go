@@ -55,6 +55,9 @@ func Sample() State {
 			EALArgs:    []string{"netmapd", "--no-huge", "--no-pci"},
 			Notes:      []string{"no hugepages: packets of devices are copied", "no PCI: physical NICs are not used"},
 			RuntimeDir: "/run/netmapd", AttachSocket: "/run/netmapd/netmap.sock",
+			Limits: control.Limits{
+				DescriptorsPerUID: 4096, ExtraBufsPerUID: 131072, MemoryMBPerUID: 262144, SessionsPerUID: 1024, Sessions: 4096, ControlTimeout: 5 * time.Second,
+			},
 		},
 	}
 }

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16netmapd/v1/event.proto\x12\nnetmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x12WatchEventsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\"8\n\x13WatchEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.netmapd.v1.Event\"\x9f\x01\n\x05\x45vent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.netmapd.v1.EventKind\x12\x0c\n\x04port\x18\x03 \x01(\t\x12\x0e\n\x06switch\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x05\x12\x0b\n\x03uid\x18\x06 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x07 \x01(\t*\xab\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45VENT_KIND_PORT_CREATED\x10\x01\x12\x18\n\x14\x45VENT_KIND_PORT_GONE\x10\x02\x12\x15\n\x11\x45VENT_KIND_OPENED\x10\x03\x12\x15\n\x11\x45VENT_KIND_CLOSED\x10\x04\x12\x17\n\x13\x45VENT_KIND_ATTACHED\x10\x05\x12\x17\n\x13\x45VENT_KIND_DETACHED\x10\x06\x12\x16\n\x12\x45VENT_KIND_LINK_UP\x10\x07\x12\x18\n\x14\x45VENT_KIND_LINK_DOWN\x10\x08\x12\x1a\n\x16\x45VENT_KIND_DEVICE_LOST\x10\t\x12\x1d\n\x19\x45VENT_KIND_CONFIG_APPLIED\x10\n2`\n\x0c\x45ventService\x12P\n\x0bWatchEvents\x12\x1e.netmapd.v1.WatchEventsRequest\x1a\x1f.netmapd.v1.WatchEventsResponse0\x01\x42;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16netmapd/v1/event.proto\x12\nnetmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x12WatchEventsRequest\x12\r\n\x05ports\x18\x01 \x03(\t\"8\n\x13WatchEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.netmapd.v1.Event\"\xaf\x01\n\x05\x45vent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.netmapd.v1.EventKind\x12\x0c\n\x04port\x18\x03 \x01(\t\x12\x0e\n\x06switch\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x05\x12\x0b\n\x03uid\x18\x06 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x08 \x01(\t*\xa1\x03\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45VENT_KIND_PORT_CREATED\x10\x01\x12\x18\n\x14\x45VENT_KIND_PORT_GONE\x10\x02\x12\x15\n\x11\x45VENT_KIND_OPENED\x10\x03\x12\x15\n\x11\x45VENT_KIND_CLOSED\x10\x04\x12\x17\n\x13\x45VENT_KIND_ATTACHED\x10\x05\x12\x17\n\x13\x45VENT_KIND_DETACHED\x10\x06\x12\x16\n\x12\x45VENT_KIND_LINK_UP\x10\x07\x12\x18\n\x14\x45VENT_KIND_LINK_DOWN\x10\x08\x12\x1a\n\x16\x45VENT_KIND_DEVICE_LOST\x10\t\x12\x1d\n\x19\x45VENT_KIND_CONFIG_APPLIED\x10\n\x12\x1d\n\x19\x45VENT_KIND_CONFIG_REFUSED\x10\x0b\x12\x1c\n\x18\x45VENT_KIND_DEVICE_FAILED\x10\x0c\x12\x1a\n\x16\x45VENT_KIND_LCORE_STUCK\x10\r\x12\x1b\n\x17\x45VENT_KIND_LCORE_FAILED\x10\x0e\x32`\n\x0c\x45ventService\x12P\n\x0bWatchEvents\x12\x1e.netmapd.v1.WatchEventsRequest\x1a\x1f.netmapd.v1.WatchEventsResponse0\x01\x42;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.event_pb2', globals())
@@ -22,14 +22,14 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1'
-  _EVENTKIND._serialized_start=329
-  _EVENTKIND._serialized_end=628
+  _EVENTKIND._serialized_start=345
+  _EVENTKIND._serialized_end=762
   _WATCHEVENTSREQUEST._serialized_start=71
   _WATCHEVENTSREQUEST._serialized_end=106
   _WATCHEVENTSRESPONSE._serialized_start=108
   _WATCHEVENTSRESPONSE._serialized_end=164
   _EVENT._serialized_start=167
-  _EVENT._serialized_end=326
-  _EVENTSERVICE._serialized_start=630
-  _EVENTSERVICE._serialized_end=726
+  _EVENT._serialized_end=342
+  _EVENTSERVICE._serialized_start=764
+  _EVENTSERVICE._serialized_end=860
 # @@protoc_insertion_point(module_scope)

@@ -9,8 +9,12 @@ DESCRIPTOR: _descriptor.FileDescriptor
 EVENT_KIND_ATTACHED: EventKind
 EVENT_KIND_CLOSED: EventKind
 EVENT_KIND_CONFIG_APPLIED: EventKind
+EVENT_KIND_CONFIG_REFUSED: EventKind
 EVENT_KIND_DETACHED: EventKind
+EVENT_KIND_DEVICE_FAILED: EventKind
 EVENT_KIND_DEVICE_LOST: EventKind
+EVENT_KIND_LCORE_FAILED: EventKind
+EVENT_KIND_LCORE_STUCK: EventKind
 EVENT_KIND_LINK_DOWN: EventKind
 EVENT_KIND_LINK_UP: EventKind
 EVENT_KIND_OPENED: EventKind
@@ -19,8 +23,9 @@ EVENT_KIND_PORT_GONE: EventKind
 EVENT_KIND_UNSPECIFIED: EventKind
 
 class Event(_message.Message):
-    __slots__ = ["command", "kind", "pid", "port", "switch", "time", "uid"]
+    __slots__ = ["command", "detail", "kind", "pid", "port", "switch", "time", "uid"]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
@@ -28,13 +33,14 @@ class Event(_message.Message):
     TIME_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     command: str
+    detail: str
     kind: EventKind
     pid: int
     port: str
     switch: str
     time: _timestamp_pb2.Timestamp
     uid: int
-    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., port: _Optional[str] = ..., switch: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ..., command: _Optional[str] = ...) -> None: ...
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., port: _Optional[str] = ..., switch: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ..., command: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
     __slots__ = ["ports"]

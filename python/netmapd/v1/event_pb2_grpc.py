@@ -6,7 +6,7 @@ from netmapd.v1 import event_pb2 as netmapd_dot_v1_dot_event__pb2
 
 
 class EventServiceStub(object):
-    """EventService tells what happens to ports and switches.
+    """EventService tells what happens to ports and switches, and what goes wrong.
     """
 
     def __init__(self, channel):
@@ -23,7 +23,7 @@ class EventServiceStub(object):
 
 
 class EventServiceServicer(object):
-    """EventService tells what happens to ports and switches.
+    """EventService tells what happens to ports and switches, and what goes wrong.
     """
 
     def WatchEvents(self, request, context):
@@ -52,7 +52,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService(object):
-    """EventService tells what happens to ports and switches.
+    """EventService tells what happens to ports and switches, and what goes wrong.
     """
 
     @staticmethod

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15netmapd/v1/port.proto\x12\nnetmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x08PortSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.netmapd.v1.PortKind\x12\x0e\n\x06ifname\x18\x03 \x01(\t\x12+\n\x06\x64river\x18\x04 \x01(\x0e\x32\x1b.netmapd.v1.InterfaceDriver\x12\x0f\n\x07\x64\x65vargs\x18\x05 \x01(\t\x12\r\n\x05rings\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x13\n\x0bhost_ifname\x18\x08 \x01(\t\x12\x14\n\x0c\x64rop_unbound\x18\t \x01(\x08\x12\x0b\n\x03mtu\x18\x1e \x01(\r\"\x8f\x03\n\x04Port\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.netmapd.v1.PortKind\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x11\n\tephemeral\x18\x05 \x01(\x08\x12\x0e\n\x06switch\x18\x06 \x01(\t\x12\r\n\x05index\x18\x07 \x01(\x05\x12\x0b\n\x03mac\x18\x08 \x01(\t\x12\x0f\n\x07link_up\x18\t \x01(\x08\x12\x0b\n\x03mtu\x18\n \x01(\r\x12\x10\n\x08tx_rings\x18\x0b \x01(\r\x12\x10\n\x08rx_rings\x18\x0c \x01(\r\x12\x10\n\x08tx_slots\x18\r \x01(\r\x12\x10\n\x08rx_slots\x18\x0e \x01(\r\x12\x11\n\tregion_id\x18\x0f \x01(\r\x12\r\n\x05lcore\x18\x10 \x01(\x05\x12#\n\x05users\x18\x11 \x03(\x0b\x32\x14.netmapd.v1.PortUser\x12+\n\x07\x63reated\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x03nic\x18\x1e \x01(\x0b\x32\x13.netmapd.v1.PortNIC\"\xe5\x01\n\x07PortNIC\x12\x0b\n\x03\x62us\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06pci_id\x18\x03 \x01(\t\x12\x0c\n\x04numa\x18\x04 \x01(\x05\x12\x0f\n\x07present\x18\x05 \x01(\x08\x12\x11\n\tlink_mbps\x18\x06 \x01(\r\x12\x13\n\x0b\x66ull_duplex\x18\x07 \x01(\x08\x12\x13\n\x0bpromiscuous\x18\x08 \x01(\x08\x12\x14\n\x0crx_zero_copy\x18\t \x01(\x08\x12\x14\n\x0ctx_zero_copy\x18\n \x01(\x08\x12\x0e\n\x06\x63opies\x18\x0b \x01(\t\x12\x14\n\x0cqueue_lcores\x18\x0c \x03(\x05\"}\n\x08PortUser\x12\x0b\n\x03pid\x18\x01 \x01(\x05\x12\x0b\n\x03uid\x18\x02 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04mode\x18\x05 \x01(\t\x12\r\n\x05rings\x18\x06 \x03(\t\"\x12\n\x10ListPortsRequest\"4\n\x11ListPortsResponse\x12\x1f\n\x05ports\x18\x01 \x03(\x0b\x32\x10.netmapd.v1.Port\"\x1e\n\x0eGetPortRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"1\n\x0fGetPortResponse\x12\x1e\n\x04port\x18\x01 \x01(\x0b\x32\x10.netmapd.v1.Port\"7\n\x11\x43reatePortRequest\x12\"\n\x04spec\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.PortSpec\"4\n\x12\x43reatePortResponse\x12\x1e\n\x04port\x18\x01 \x01(\x0b\x32\x10.netmapd.v1.Port\"!\n\x11\x44\x65letePortRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePortResponse\"8\n\x11\x41ttachPortRequest\x12\x0c\n\x04spec\x18\x01 \x01(\t\x12\x15\n\rextra_buffers\x18\x02 \x01(\r\"h\n\x12\x41ttachPortResponse\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12+\n\x07\x65xpires\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattach_socket\x18\x03 \x01(\t*\x82\x02\n\x08PortKind\x12\x19\n\x15PORT_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0ePORT_KIND_VALE\x10\x01\x12\x17\n\x13PORT_KIND_INTERFACE\x10\x02\x12\x14\n\x10PORT_KIND_DEVICE\x10\x03\x12\x18\n\x14PORT_KIND_PERSISTENT\x10\x04\x12\x12\n\x0ePORT_KIND_PIPE\x10\x05\x12\x15\n\x11PORT_KIND_MONITOR\x10\x06\x12\x12\n\x0ePORT_KIND_NULL\x10\x07\x12\x12\n\x0ePORT_KIND_HOST\x10\x08\x12\x13\n\x0fPORT_KIND_PATCH\x10\t\x12\x16\n\x12PORT_KIND_IMPLICIT\x10\n*\x8b\x01\n\x0fInterfaceDriver\x12 \n\x1cINTERFACE_DRIVER_UNSPECIFIED\x10\x00\x12\x19\n\x15INTERFACE_DRIVER_AUTO\x10\x01\x12\x1b\n\x17INTERFACE_DRIVER_AF_XDP\x10\x02\x12\x1e\n\x1aINTERFACE_DRIVER_AF_PACKET\x10\x03\x32\x82\x03\n\x0bPortService\x12H\n\tListPorts\x12\x1c.netmapd.v1.ListPortsRequest\x1a\x1d.netmapd.v1.ListPortsResponse\x12\x42\n\x07GetPort\x12\x1a.netmapd.v1.GetPortRequest\x1a\x1b.netmapd.v1.GetPortResponse\x12K\n\nCreatePort\x12\x1d.netmapd.v1.CreatePortRequest\x1a\x1e.netmapd.v1.CreatePortResponse\x12K\n\nDeletePort\x12\x1d.netmapd.v1.DeletePortRequest\x1a\x1e.netmapd.v1.DeletePortResponse\x12K\n\nAttachPort\x12\x1d.netmapd.v1.AttachPortRequest\x1a\x1e.netmapd.v1.AttachPortResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15netmapd/v1/port.proto\x12\nnetmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x08PortSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.netmapd.v1.PortKind\x12\x0e\n\x06ifname\x18\x03 \x01(\t\x12+\n\x06\x64river\x18\x04 \x01(\x0e\x32\x1b.netmapd.v1.InterfaceDriver\x12\x0f\n\x07\x64\x65vargs\x18\x05 \x01(\t\x12\r\n\x05rings\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x13\n\x0bhost_ifname\x18\x08 \x01(\t\x12\x14\n\x0c\x64rop_unbound\x18\t \x01(\x08\x12\x0b\n\x03mtu\x18\x1e \x01(\r\"\x8f\x03\n\x04Port\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.netmapd.v1.PortKind\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x11\n\tephemeral\x18\x05 \x01(\x08\x12\x0e\n\x06switch\x18\x06 \x01(\t\x12\r\n\x05index\x18\x07 \x01(\x05\x12\x0b\n\x03mac\x18\x08 \x01(\t\x12\x0f\n\x07link_up\x18\t \x01(\x08\x12\x0b\n\x03mtu\x18\n \x01(\r\x12\x10\n\x08tx_rings\x18\x0b \x01(\r\x12\x10\n\x08rx_rings\x18\x0c \x01(\r\x12\x10\n\x08tx_slots\x18\r \x01(\r\x12\x10\n\x08rx_slots\x18\x0e \x01(\r\x12\x11\n\tregion_id\x18\x0f \x01(\r\x12\r\n\x05lcore\x18\x10 \x01(\x05\x12#\n\x05users\x18\x11 \x03(\x0b\x32\x14.netmapd.v1.PortUser\x12+\n\x07\x63reated\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x03nic\x18\x1e \x01(\x0b\x32\x13.netmapd.v1.PortNIC\"\xe5\x01\n\x07PortNIC\x12\x0b\n\x03\x62us\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06pci_id\x18\x03 \x01(\t\x12\x0c\n\x04numa\x18\x04 \x01(\x05\x12\x0f\n\x07present\x18\x05 \x01(\x08\x12\x11\n\tlink_mbps\x18\x06 \x01(\r\x12\x13\n\x0b\x66ull_duplex\x18\x07 \x01(\x08\x12\x13\n\x0bpromiscuous\x18\x08 \x01(\x08\x12\x14\n\x0crx_zero_copy\x18\t \x01(\x08\x12\x14\n\x0ctx_zero_copy\x18\n \x01(\x08\x12\x0e\n\x06\x63opies\x18\x0b \x01(\t\x12\x14\n\x0cqueue_lcores\x18\x0c \x03(\x05\"}\n\x08PortUser\x12\x0b\n\x03pid\x18\x01 \x01(\x05\x12\x0b\n\x03uid\x18\x02 \x01(\r\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04mode\x18\x05 \x01(\t\x12\r\n\x05rings\x18\x06 \x03(\t\"9\n\x10ListPortsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x11ListPortsResponse\x12\x1f\n\x05ports\x18\x01 \x03(\x0b\x32\x10.netmapd.v1.Port\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x0eGetPortRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"1\n\x0fGetPortResponse\x12\x1e\n\x04port\x18\x01 \x01(\x0b\x32\x10.netmapd.v1.Port\"7\n\x11\x43reatePortRequest\x12\"\n\x04spec\x18\x01 \x01(\x0b\x32\x14.netmapd.v1.PortSpec\"4\n\x12\x43reatePortResponse\x12\x1e\n\x04port\x18\x01 \x01(\x0b\x32\x10.netmapd.v1.Port\"!\n\x11\x44\x65letePortRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePortResponse\"8\n\x11\x41ttachPortRequest\x12\x0c\n\x04spec\x18\x01 \x01(\t\x12\x15\n\rextra_buffers\x18\x02 \x01(\r\"h\n\x12\x41ttachPortResponse\x12\x0e\n\x06ticket\x18\x01 \x01(\x0c\x12+\n\x07\x65xpires\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattach_socket\x18\x03 \x01(\t*\x82\x02\n\x08PortKind\x12\x19\n\x15PORT_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0ePORT_KIND_VALE\x10\x01\x12\x17\n\x13PORT_KIND_INTERFACE\x10\x02\x12\x14\n\x10PORT_KIND_DEVICE\x10\x03\x12\x18\n\x14PORT_KIND_PERSISTENT\x10\x04\x12\x12\n\x0ePORT_KIND_PIPE\x10\x05\x12\x15\n\x11PORT_KIND_MONITOR\x10\x06\x12\x12\n\x0ePORT_KIND_NULL\x10\x07\x12\x12\n\x0ePORT_KIND_HOST\x10\x08\x12\x13\n\x0fPORT_KIND_PATCH\x10\t\x12\x16\n\x12PORT_KIND_IMPLICIT\x10\n*\x8b\x01\n\x0fInterfaceDriver\x12 \n\x1cINTERFACE_DRIVER_UNSPECIFIED\x10\x00\x12\x19\n\x15INTERFACE_DRIVER_AUTO\x10\x01\x12\x1b\n\x17INTERFACE_DRIVER_AF_XDP\x10\x02\x12\x1e\n\x1aINTERFACE_DRIVER_AF_PACKET\x10\x03\x32\x82\x03\n\x0bPortService\x12H\n\tListPorts\x12\x1c.netmapd.v1.ListPortsRequest\x1a\x1d.netmapd.v1.ListPortsResponse\x12\x42\n\x07GetPort\x12\x1a.netmapd.v1.GetPortRequest\x1a\x1b.netmapd.v1.GetPortResponse\x12K\n\nCreatePort\x12\x1d.netmapd.v1.CreatePortRequest\x1a\x1e.netmapd.v1.CreatePortResponse\x12K\n\nDeletePort\x12\x1d.netmapd.v1.DeletePortRequest\x1a\x1e.netmapd.v1.DeletePortResponse\x12K\n\nAttachPort\x12\x1d.netmapd.v1.AttachPortRequest\x1a\x1e.netmapd.v1.AttachPortResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.port_pb2', globals())
@@ -22,10 +22,10 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1'
-  _PORTKIND._serialized_start=1548
-  _PORTKIND._serialized_end=1806
-  _INTERFACEDRIVER._serialized_start=1809
-  _INTERFACEDRIVER._serialized_end=1948
+  _PORTKIND._serialized_start=1612
+  _PORTKIND._serialized_end=1870
+  _INTERFACEDRIVER._serialized_start=1873
+  _INTERFACEDRIVER._serialized_end=2012
   _PORTSPEC._serialized_start=71
   _PORTSPEC._serialized_end=295
   _PORT._serialized_start=298
@@ -35,25 +35,25 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _PORTUSER._serialized_start=931
   _PORTUSER._serialized_end=1056
   _LISTPORTSREQUEST._serialized_start=1058
-  _LISTPORTSREQUEST._serialized_end=1076
-  _LISTPORTSRESPONSE._serialized_start=1078
-  _LISTPORTSRESPONSE._serialized_end=1130
-  _GETPORTREQUEST._serialized_start=1132
-  _GETPORTREQUEST._serialized_end=1162
-  _GETPORTRESPONSE._serialized_start=1164
-  _GETPORTRESPONSE._serialized_end=1213
-  _CREATEPORTREQUEST._serialized_start=1215
-  _CREATEPORTREQUEST._serialized_end=1270
-  _CREATEPORTRESPONSE._serialized_start=1272
-  _CREATEPORTRESPONSE._serialized_end=1324
-  _DELETEPORTREQUEST._serialized_start=1326
-  _DELETEPORTREQUEST._serialized_end=1359
-  _DELETEPORTRESPONSE._serialized_start=1361
-  _DELETEPORTRESPONSE._serialized_end=1381
-  _ATTACHPORTREQUEST._serialized_start=1383
-  _ATTACHPORTREQUEST._serialized_end=1439
-  _ATTACHPORTRESPONSE._serialized_start=1441
-  _ATTACHPORTRESPONSE._serialized_end=1545
-  _PORTSERVICE._serialized_start=1951
-  _PORTSERVICE._serialized_end=2337
+  _LISTPORTSREQUEST._serialized_end=1115
+  _LISTPORTSRESPONSE._serialized_start=1117
+  _LISTPORTSRESPONSE._serialized_end=1194
+  _GETPORTREQUEST._serialized_start=1196
+  _GETPORTREQUEST._serialized_end=1226
+  _GETPORTRESPONSE._serialized_start=1228
+  _GETPORTRESPONSE._serialized_end=1277
+  _CREATEPORTREQUEST._serialized_start=1279
+  _CREATEPORTREQUEST._serialized_end=1334
+  _CREATEPORTRESPONSE._serialized_start=1336
+  _CREATEPORTRESPONSE._serialized_end=1388
+  _DELETEPORTREQUEST._serialized_start=1390
+  _DELETEPORTREQUEST._serialized_end=1423
+  _DELETEPORTRESPONSE._serialized_start=1425
+  _DELETEPORTRESPONSE._serialized_end=1445
+  _ATTACHPORTREQUEST._serialized_start=1447
+  _ATTACHPORTREQUEST._serialized_end=1503
+  _ATTACHPORTRESPONSE._serialized_start=1505
+  _ATTACHPORTRESPONSE._serialized_end=1609
+  _PORTSERVICE._serialized_start=2015
+  _PORTSERVICE._serialized_end=2401
 # @@protoc_insertion_point(module_scope)

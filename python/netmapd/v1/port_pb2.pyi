@@ -75,14 +75,20 @@ class GetPortResponse(_message.Message):
     def __init__(self, port: _Optional[_Union[Port, _Mapping]] = ...) -> None: ...
 
 class ListPortsRequest(_message.Message):
-    __slots__ = []
-    def __init__(self) -> None: ...
+    __slots__ = ["page_size", "page_token"]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListPortsResponse(_message.Message):
-    __slots__ = ["ports"]
+    __slots__ = ["next_page_token", "ports"]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
+    next_page_token: str
     ports: _containers.RepeatedCompositeFieldContainer[Port]
-    def __init__(self, ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ...) -> None: ...
+    def __init__(self, ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Port(_message.Message):
     __slots__ = ["created", "driver", "ephemeral", "id", "index", "kind", "lcore", "link_up", "mac", "mtu", "name", "nic", "region_id", "rx_rings", "rx_slots", "switch", "tx_rings", "tx_slots", "users"]

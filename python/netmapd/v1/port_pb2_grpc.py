@@ -47,7 +47,7 @@ class PortServiceServicer(object):
     """
 
     def ListPorts(self, request, context):
-        """ListPorts returns all live ports, by name.
+        """ListPorts returns all live ports, by name, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from netmapd.v1 import stats_pb2 as netmapd_dot_v1_dot_stats__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/region.proto\x12\nnetmapd.v1\x1a\x16netmapd/v1/stats.proto\"\x14\n\x12ListRegionsRequest\":\n\x13ListRegionsResponse\x12#\n\x07regions\x18\x01 \x03(\x0b\x32\x12.netmapd.v1.Region\"?\n\x06Region\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.netmapd.v1.RegionStats\x12\r\n\x05ports\x18\x02 \x03(\t2_\n\rRegionService\x12N\n\x0bListRegions\x12\x1e.netmapd.v1.ListRegionsRequest\x1a\x1f.netmapd.v1.ListRegionsResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/region.proto\x12\nnetmapd.v1\x1a\x16netmapd/v1/stats.proto\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x13ListRegionsResponse\x12#\n\x07regions\x18\x01 \x03(\x0b\x32\x12.netmapd.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x06Region\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.netmapd.v1.RegionStats\x12\r\n\x05ports\x18\x02 \x03(\t2_\n\rRegionService\x12N\n\x0bListRegions\x12\x1e.netmapd.v1.ListRegionsRequest\x1a\x1f.netmapd.v1.ListRegionsResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.region_pb2', globals())
@@ -23,11 +23,11 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1'
   _LISTREGIONSREQUEST._serialized_start=63
-  _LISTREGIONSREQUEST._serialized_end=83
-  _LISTREGIONSRESPONSE._serialized_start=85
-  _LISTREGIONSRESPONSE._serialized_end=143
-  _REGION._serialized_start=145
-  _REGION._serialized_end=208
-  _REGIONSERVICE._serialized_start=210
-  _REGIONSERVICE._serialized_end=305
+  _LISTREGIONSREQUEST._serialized_end=122
+  _LISTREGIONSRESPONSE._serialized_start=124
+  _LISTREGIONSRESPONSE._serialized_end=207
+  _REGION._serialized_start=209
+  _REGION._serialized_end=272
+  _REGIONSERVICE._serialized_start=274
+  _REGIONSERVICE._serialized_end=369
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ class RegionServiceServicer(object):
     """
 
     def ListRegions(self, request, context):
-        """ListRegions returns the regions, by id.
+        """ListRegions returns the regions, by id, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

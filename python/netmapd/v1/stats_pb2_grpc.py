@@ -44,7 +44,8 @@ class StatsServiceServicer(object):
     def WatchStats(self, request, context):
         """WatchStats sends a snapshot at once and then one each interval, until the
         caller cancels or the daemon stops (UNAVAILABLE). A port asked for may come
-        and go meanwhile. A slow reader gets fewer snapshots.
+        and go meanwhile. A slow reader gets fewer snapshots; one that takes none for
+        half a minute is dropped (RESOURCE_EXHAUSTED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from netmapd.v1 import forwarding_pb2 as netmapd_dot_v1_dot_forwarding__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/switch.proto\x12\nnetmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnetmapd/v1/forwarding.proto\"\xce\x01\n\x06Switch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05ports\x18\x02 \x03(\x0b\x32\x16.netmapd.v1.SwitchPort\x12\x13\n\x0b\x66\x64\x62_entries\x18\x03 \x01(\r\x12\x11\n\tephemeral\x18\x04 \x01(\x08\x12+\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05table\x18\x06 \x01(\x0b\x32\x1b.netmapd.v1.ForwardingTable\x12\x0e\n\x06\x63ompat\x18\x07 \x01(\x08\"Y\n\nSwitchPort\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\nforwarding\x18\x03 \x01(\x0b\x32\x1a.netmapd.v1.PortForwarding\"\x15\n\x13ListSwitchesRequest\"<\n\x14ListSwitchesResponse\x12$\n\x08switches\x18\x01 \x03(\x0b\x32\x12.netmapd.v1.Switch\" \n\x10GetSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x11GetSwitchResponse\x12\"\n\x06switch\x18\x01 \x01(\x0b\x32\x12.netmapd.v1.Switch\"^\n\x13\x43reateSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x06\x61geing\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x63ompat\x18\x03 \x01(\x08\":\n\x14\x43reateSwitchResponse\x12\"\n\x06switch\x18\x01 \x01(\x0b\x32\x12.netmapd.v1.Switch\"#\n\x13\x44\x65leteSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteSwitchResponse\"5\n\x15\x41ttachToSwitchRequest\x12\x0e\n\x06switch\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\t\">\n\x16\x41ttachToSwitchResponse\x12$\n\x04port\x18\x01 \x01(\x0b\x32\x16.netmapd.v1.SwitchPort\"7\n\x17\x44\x65tachFromSwitchRequest\x12\x0e\n\x06switch\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\t\"\x1a\n\x18\x44\x65tachFromSwitchResponse2\x8a\x04\n\rSwitchService\x12Q\n\x0cListSwitches\x12\x1f.netmapd.v1.ListSwitchesRequest\x1a .netmapd.v1.ListSwitchesResponse\x12H\n\tGetSwitch\x12\x1c.netmapd.v1.GetSwitchRequest\x1a\x1d.netmapd.v1.GetSwitchResponse\x12Q\n\x0c\x43reateSwitch\x12\x1f.netmapd.v1.CreateSwitchRequest\x1a .netmapd.v1.CreateSwitchResponse\x12Q\n\x0c\x44\x65leteSwitch\x12\x1f.netmapd.v1.DeleteSwitchRequest\x1a .netmapd.v1.DeleteSwitchResponse\x12W\n\x0e\x41ttachToSwitch\x12!.netmapd.v1.AttachToSwitchRequest\x1a\".netmapd.v1.AttachToSwitchResponse\x12]\n\x10\x44\x65tachFromSwitch\x12#.netmapd.v1.DetachFromSwitchRequest\x1a$.netmapd.v1.DetachFromSwitchResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/switch.proto\x12\nnetmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnetmapd/v1/forwarding.proto\"\xce\x01\n\x06Switch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05ports\x18\x02 \x03(\x0b\x32\x16.netmapd.v1.SwitchPort\x12\x13\n\x0b\x66\x64\x62_entries\x18\x03 \x01(\r\x12\x11\n\tephemeral\x18\x04 \x01(\x08\x12+\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05table\x18\x06 \x01(\x0b\x32\x1b.netmapd.v1.ForwardingTable\x12\x0e\n\x06\x63ompat\x18\x07 \x01(\x08\"Y\n\nSwitchPort\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\nforwarding\x18\x03 \x01(\x0b\x32\x1a.netmapd.v1.PortForwarding\"<\n\x13ListSwitchesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x14ListSwitchesResponse\x12$\n\x08switches\x18\x01 \x03(\x0b\x32\x12.netmapd.v1.Switch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10GetSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x11GetSwitchResponse\x12\"\n\x06switch\x18\x01 \x01(\x0b\x32\x12.netmapd.v1.Switch\"^\n\x13\x43reateSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x06\x61geing\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x63ompat\x18\x03 \x01(\x08\":\n\x14\x43reateSwitchResponse\x12\"\n\x06switch\x18\x01 \x01(\x0b\x32\x12.netmapd.v1.Switch\"#\n\x13\x44\x65leteSwitchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteSwitchResponse\"5\n\x15\x41ttachToSwitchRequest\x12\x0e\n\x06switch\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\t\">\n\x16\x41ttachToSwitchResponse\x12$\n\x04port\x18\x01 \x01(\x0b\x32\x16.netmapd.v1.SwitchPort\"7\n\x17\x44\x65tachFromSwitchRequest\x12\x0e\n\x06switch\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\t\"\x1a\n\x18\x44\x65tachFromSwitchResponse2\x8a\x04\n\rSwitchService\x12Q\n\x0cListSwitches\x12\x1f.netmapd.v1.ListSwitchesRequest\x1a .netmapd.v1.ListSwitchesResponse\x12H\n\tGetSwitch\x12\x1c.netmapd.v1.GetSwitchRequest\x1a\x1d.netmapd.v1.GetSwitchResponse\x12Q\n\x0c\x43reateSwitch\x12\x1f.netmapd.v1.CreateSwitchRequest\x1a .netmapd.v1.CreateSwitchResponse\x12Q\n\x0c\x44\x65leteSwitch\x12\x1f.netmapd.v1.DeleteSwitchRequest\x1a .netmapd.v1.DeleteSwitchResponse\x12W\n\x0e\x41ttachToSwitch\x12!.netmapd.v1.AttachToSwitchRequest\x1a\".netmapd.v1.AttachToSwitchResponse\x12]\n\x10\x44\x65tachFromSwitch\x12#.netmapd.v1.DetachFromSwitchRequest\x1a$.netmapd.v1.DetachFromSwitchResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.switch_pb2', globals())
@@ -29,29 +29,29 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _SWITCHPORT._serialized_start=342
   _SWITCHPORT._serialized_end=431
   _LISTSWITCHESREQUEST._serialized_start=433
-  _LISTSWITCHESREQUEST._serialized_end=454
-  _LISTSWITCHESRESPONSE._serialized_start=456
-  _LISTSWITCHESRESPONSE._serialized_end=516
-  _GETSWITCHREQUEST._serialized_start=518
-  _GETSWITCHREQUEST._serialized_end=550
-  _GETSWITCHRESPONSE._serialized_start=552
-  _GETSWITCHRESPONSE._serialized_end=607
-  _CREATESWITCHREQUEST._serialized_start=609
-  _CREATESWITCHREQUEST._serialized_end=703
-  _CREATESWITCHRESPONSE._serialized_start=705
-  _CREATESWITCHRESPONSE._serialized_end=763
-  _DELETESWITCHREQUEST._serialized_start=765
-  _DELETESWITCHREQUEST._serialized_end=800
-  _DELETESWITCHRESPONSE._serialized_start=802
-  _DELETESWITCHRESPONSE._serialized_end=824
-  _ATTACHTOSWITCHREQUEST._serialized_start=826
-  _ATTACHTOSWITCHREQUEST._serialized_end=879
-  _ATTACHTOSWITCHRESPONSE._serialized_start=881
-  _ATTACHTOSWITCHRESPONSE._serialized_end=943
-  _DETACHFROMSWITCHREQUEST._serialized_start=945
-  _DETACHFROMSWITCHREQUEST._serialized_end=1000
-  _DETACHFROMSWITCHRESPONSE._serialized_start=1002
-  _DETACHFROMSWITCHRESPONSE._serialized_end=1028
-  _SWITCHSERVICE._serialized_start=1031
-  _SWITCHSERVICE._serialized_end=1553
+  _LISTSWITCHESREQUEST._serialized_end=493
+  _LISTSWITCHESRESPONSE._serialized_start=495
+  _LISTSWITCHESRESPONSE._serialized_end=580
+  _GETSWITCHREQUEST._serialized_start=582
+  _GETSWITCHREQUEST._serialized_end=614
+  _GETSWITCHRESPONSE._serialized_start=616
+  _GETSWITCHRESPONSE._serialized_end=671
+  _CREATESWITCHREQUEST._serialized_start=673
+  _CREATESWITCHREQUEST._serialized_end=767
+  _CREATESWITCHRESPONSE._serialized_start=769
+  _CREATESWITCHRESPONSE._serialized_end=827
+  _DELETESWITCHREQUEST._serialized_start=829
+  _DELETESWITCHREQUEST._serialized_end=864
+  _DELETESWITCHRESPONSE._serialized_start=866
+  _DELETESWITCHRESPONSE._serialized_end=888
+  _ATTACHTOSWITCHREQUEST._serialized_start=890
+  _ATTACHTOSWITCHREQUEST._serialized_end=943
+  _ATTACHTOSWITCHRESPONSE._serialized_start=945
+  _ATTACHTOSWITCHRESPONSE._serialized_end=1007
+  _DETACHFROMSWITCHREQUEST._serialized_start=1009
+  _DETACHFROMSWITCHREQUEST._serialized_end=1064
+  _DETACHFROMSWITCHRESPONSE._serialized_start=1066
+  _DETACHFROMSWITCHRESPONSE._serialized_end=1092
+  _SWITCHSERVICE._serialized_start=1095
+  _SWITCHSERVICE._serialized_end=1617
 # @@protoc_insertion_point(module_scope)

@@ -73,14 +73,20 @@ class GetSwitchResponse(_message.Message):
     def __init__(self, switch: _Optional[_Union[Switch, _Mapping]] = ...) -> None: ...
 
 class ListSwitchesRequest(_message.Message):
-    __slots__ = []
-    def __init__(self) -> None: ...
+    __slots__ = ["page_size", "page_token"]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListSwitchesResponse(_message.Message):
-    __slots__ = ["switches"]
+    __slots__ = ["next_page_token", "switches"]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_FIELD_NUMBER: _ClassVar[int]
+    next_page_token: str
     switches: _containers.RepeatedCompositeFieldContainer[Switch]
-    def __init__(self, switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ...) -> None: ...
+    def __init__(self, switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Switch(_message.Message):
     __slots__ = ["compat", "created", "ephemeral", "fdb_entries", "name", "ports", "table"]

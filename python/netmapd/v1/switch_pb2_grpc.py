@@ -52,7 +52,7 @@ class SwitchServiceServicer(object):
     """
 
     def ListSwitches(self, request, context):
-        """ListSwitches returns all switches, by name.
+        """ListSwitches returns all switches, by name, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -11,10 +11,11 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/system.proto\x12\nnetmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\nSystemInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12+\n\x07started\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x64pdk_version\x18\x04 \x01(\t\x12\x10\n\x08\x65\x61l_args\x18\x05 \x03(\t\x12\r\n\x05notes\x18\x06 \x03(\t\x12\x13\n\x0bruntime_dir\x18\x07 \x01(\t\x12\x15\n\rattach_socket\x18\x08 \x01(\t\x12\x11\n\tlog_level\x18\t \x01(\t\"\x10\n\x0eGetInfoRequest\"7\n\x0fGetInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.netmapd.v1.SystemInfo\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"\x15\n\x13SetLogLevelResponse2\xa3\x01\n\rSystemService\x12\x42\n\x07GetInfo\x12\x1a.netmapd.v1.GetInfoRequest\x1a\x1b.netmapd.v1.GetInfoResponse\x12N\n\x0bSetLogLevel\x12\x1e.netmapd.v1.SetLogLevelRequest\x1a\x1f.netmapd.v1.SetLogLevelResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17netmapd/v1/system.proto\x12\nnetmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x01\n\nSystemInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12+\n\x07started\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x64pdk_version\x18\x04 \x01(\t\x12\x10\n\x08\x65\x61l_args\x18\x05 \x03(\t\x12\r\n\x05notes\x18\x06 \x03(\t\x12\x13\n\x0bruntime_dir\x18\x07 \x01(\t\x12\x15\n\rattach_socket\x18\x08 \x01(\t\x12\x11\n\tlog_level\x18\t \x01(\t\x12\"\n\x06limits\x18\n \x01(\x0b\x32\x12.netmapd.v1.Limits\"\xbc\x01\n\x06Limits\x12\x1b\n\x13\x64\x65scriptors_per_uid\x18\x01 \x01(\x04\x12\x1a\n\x12\x65xtra_bufs_per_uid\x18\x02 \x01(\x04\x12\x19\n\x11memory_mb_per_uid\x18\x03 \x01(\x04\x12\x18\n\x10sessions_per_uid\x18\x04 \x01(\x04\x12\x10\n\x08sessions\x18\x05 \x01(\x04\x12\x32\n\x0f\x63ontrol_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"7\n\x0fGetInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.netmapd.v1.SystemInfo\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"\x15\n\x13SetLogLevelResponse2\xa3\x01\n\rSystemService\x12\x42\n\x07GetInfo\x12\x1a.netmapd.v1.GetInfoRequest\x1a\x1b.netmapd.v1.GetInfoResponse\x12N\n\x0bSetLogLevel\x12\x1e.netmapd.v1.SetLogLevelRequest\x1a\x1f.netmapd.v1.SetLogLevelResponseB;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'netmapd.v1.system_pb2', globals())
@@ -22,16 +23,18 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1'
-  _SYSTEMINFO._serialized_start=73
-  _SYSTEMINFO._serialized_end=278
-  _GETINFOREQUEST._serialized_start=280
-  _GETINFOREQUEST._serialized_end=296
-  _GETINFORESPONSE._serialized_start=298
-  _GETINFORESPONSE._serialized_end=353
-  _SETLOGLEVELREQUEST._serialized_start=355
-  _SETLOGLEVELREQUEST._serialized_end=390
-  _SETLOGLEVELRESPONSE._serialized_start=392
-  _SETLOGLEVELRESPONSE._serialized_end=413
-  _SYSTEMSERVICE._serialized_start=416
-  _SYSTEMSERVICE._serialized_end=579
+  _SYSTEMINFO._serialized_start=105
+  _SYSTEMINFO._serialized_end=346
+  _LIMITS._serialized_start=349
+  _LIMITS._serialized_end=537
+  _GETINFOREQUEST._serialized_start=539
+  _GETINFOREQUEST._serialized_end=555
+  _GETINFORESPONSE._serialized_start=557
+  _GETINFORESPONSE._serialized_end=612
+  _SETLOGLEVELREQUEST._serialized_start=614
+  _SETLOGLEVELREQUEST._serialized_end=649
+  _SETLOGLEVELRESPONSE._serialized_start=651
+  _SETLOGLEVELRESPONSE._serialized_end=672
+  _SYSTEMSERVICE._serialized_start=675
+  _SYSTEMSERVICE._serialized_end=838
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,14 @@ const (
 	EventKind_EVENT_KIND_DEVICE_LOST EventKind = 9
 	// The configuration was changed.
 	EventKind_EVENT_KIND_CONFIG_APPLIED EventKind = 10
+	// A configuration was not applied; the one before holds.
+	EventKind_EVENT_KIND_CONFIG_REFUSED EventKind = 11
+	// A device does not work as it should.
+	EventKind_EVENT_KIND_DEVICE_FAILED EventKind = 12
+	// An lcore makes no progress: its ports stand still.
+	EventKind_EVENT_KIND_LCORE_STUCK EventKind = 13
+	// A bug took a poll unit off its lcore: its ports are closed to their clients.
+	EventKind_EVENT_KIND_LCORE_FAILED EventKind = 14
 )
 
 // Enum value maps for EventKind.
@@ -64,6 +72,10 @@ var (
 		8:  "EVENT_KIND_LINK_DOWN",
 		9:  "EVENT_KIND_DEVICE_LOST",
 		10: "EVENT_KIND_CONFIG_APPLIED",
+		11: "EVENT_KIND_CONFIG_REFUSED",
+		12: "EVENT_KIND_DEVICE_FAILED",
+		13: "EVENT_KIND_LCORE_STUCK",
+		14: "EVENT_KIND_LCORE_FAILED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":    0,
@@ -77,6 +89,10 @@ var (
 		"EVENT_KIND_LINK_DOWN":      8,
 		"EVENT_KIND_DEVICE_LOST":    9,
 		"EVENT_KIND_CONFIG_APPLIED": 10,
+		"EVENT_KIND_CONFIG_REFUSED": 11,
+		"EVENT_KIND_DEVICE_FAILED":  12,
+		"EVENT_KIND_LCORE_STUCK":    13,
+		"EVENT_KIND_LCORE_FAILED":   14,
 	}
 )
 
@@ -215,7 +231,9 @@ type Event struct {
 	// User of that process.
 	Uid uint32 `protobuf:"varint,6,opt,name=uid,proto3" json:"uid,omitempty"`
 	// Its command name.
-	Command       string `protobuf:"bytes,7,opt,name=command,proto3" json:"command,omitempty"`
+	Command string `protobuf:"bytes,7,opt,name=command,proto3" json:"command,omitempty"`
+	// What went wrong, of events that are errors.
+	Detail        string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +317,13 @@ func (x *Event) GetCommand() string {
 	return ""
 }
 
+func (x *Event) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_netmapd_v1_event_proto protoreflect.FileDescriptor
 
 const file_netmapd_v1_event_proto_rawDesc = "" +
@@ -308,7 +333,7 @@ const file_netmapd_v1_event_proto_rawDesc = "" +
 	"\x12WatchEventsRequest\x12\x14\n" +
 	"\x05ports\x18\x01 \x03(\tR\x05ports\"@\n" +
 	"\x13WatchEventsResponse\x12)\n" +
-	"\x06events\x18\x01 \x03(\v2\x11.netmapd.v1.EventR\x06events\"\xcc\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x11.netmapd.v1.EventR\x06events\"\xe4\x01\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x15.netmapd.v1.EventKindR\x04kind\x12\x12\n" +
@@ -316,7 +341,8 @@ const file_netmapd_v1_event_proto_rawDesc = "" +
 	"\x06switch\x18\x04 \x01(\tR\x06switch\x12\x10\n" +
 	"\x03pid\x18\x05 \x01(\x05R\x03pid\x12\x10\n" +
 	"\x03uid\x18\x06 \x01(\rR\x03uid\x12\x18\n" +
-	"\acommand\x18\a \x01(\tR\acommand*\xab\x02\n" +
+	"\acommand\x18\a \x01(\tR\acommand\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail*\xa1\x03\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17EVENT_KIND_PORT_CREATED\x10\x01\x12\x18\n" +
@@ -329,7 +355,11 @@ const file_netmapd_v1_event_proto_rawDesc = "" +
 	"\x14EVENT_KIND_LINK_DOWN\x10\b\x12\x1a\n" +
 	"\x16EVENT_KIND_DEVICE_LOST\x10\t\x12\x1d\n" +
 	"\x19EVENT_KIND_CONFIG_APPLIED\x10\n" +
-	"2`\n" +
+	"\x12\x1d\n" +
+	"\x19EVENT_KIND_CONFIG_REFUSED\x10\v\x12\x1c\n" +
+	"\x18EVENT_KIND_DEVICE_FAILED\x10\f\x12\x1a\n" +
+	"\x16EVENT_KIND_LCORE_STUCK\x10\r\x12\x1b\n" +
+	"\x17EVENT_KIND_LCORE_FAILED\x10\x0e2`\n" +
 	"\fEventService\x12P\n" +
 	"\vWatchEvents\x12\x1e.netmapd.v1.WatchEventsRequest\x1a\x1f.netmapd.v1.WatchEventsResponse0\x01B;Z9github.com/netmapd/netmapd/api/proto/netmapd/v1;netmapdv1b\x06proto3"
 

@@ -26,7 +26,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventService tells what happens to ports and switches.
+// EventService tells what happens to ports and switches, and what goes wrong.
 type EventServiceClient interface {
 	// WatchEvents sends what happens from now on. The first message, which comes at
 	// once, holds no event. A caller that is behind by more than 1024 events, or takes
@@ -66,7 +66,7 @@ type EventService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResp
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
 //
-// EventService tells what happens to ports and switches.
+// EventService tells what happens to ports and switches, and what goes wrong.
 type EventServiceServer interface {
 	// WatchEvents sends what happens from now on. The first message, which comes at
 	// once, holds no event. A caller that is behind by more than 1024 events, or takes

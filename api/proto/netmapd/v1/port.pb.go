@@ -761,7 +761,11 @@ func (x *PortUser) GetRings() []string {
 
 // ListPortsRequest asks for all ports.
 type ListPortsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most to return. 0 means 1000; at most 10000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before. Empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -796,11 +800,27 @@ func (*ListPortsRequest) Descriptor() ([]byte, []int) {
 	return file_netmapd_v1_port_proto_rawDescGZIP(), []int{4}
 }
 
-// ListPortsResponse holds all ports.
+func (x *ListPortsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPortsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPortsResponse holds a page.
 type ListPortsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By name.
-	Ports         []*Port `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty"`
+	Ports []*Port `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty"`
+	// For the next page. Empty when this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -840,6 +860,13 @@ func (x *ListPortsResponse) GetPorts() []*Port {
 		return x.Ports
 	}
 	return nil
+}
+
+func (x *ListPortsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // GetPortRequest asks for one port.
@@ -1293,10 +1320,14 @@ const file_netmapd_v1_port_proto_rawDesc = "" +
 	"\acommand\x18\x03 \x01(\tR\acommand\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
 	"\x04mode\x18\x05 \x01(\tR\x04mode\x12\x14\n" +
-	"\x05rings\x18\x06 \x03(\tR\x05rings\"\x12\n" +
-	"\x10ListPortsRequest\";\n" +
+	"\x05rings\x18\x06 \x03(\tR\x05rings\"N\n" +
+	"\x10ListPortsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"c\n" +
 	"\x11ListPortsResponse\x12&\n" +
-	"\x05ports\x18\x01 \x03(\v2\x10.netmapd.v1.PortR\x05ports\"$\n" +
+	"\x05ports\x18\x01 \x03(\v2\x10.netmapd.v1.PortR\x05ports\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
 	"\x0eGetPortRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"7\n" +
 	"\x0fGetPortResponse\x12$\n" +

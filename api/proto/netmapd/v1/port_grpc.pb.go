@@ -40,7 +40,7 @@ const (
 //
 // PortService manages the ports: what netmap programs open by name.
 type PortServiceClient interface {
-	// ListPorts returns all live ports, by name.
+	// ListPorts returns all live ports, by name, in pages.
 	ListPorts(ctx context.Context, in *ListPortsRequest, opts ...grpc.CallOption) (*ListPortsResponse, error)
 	// GetPort returns one port. NOT_FOUND when no live port has the name.
 	GetPort(ctx context.Context, in *GetPortRequest, opts ...grpc.CallOption) (*GetPortResponse, error)
@@ -127,7 +127,7 @@ func (c *portServiceClient) AttachPort(ctx context.Context, in *AttachPortReques
 //
 // PortService manages the ports: what netmap programs open by name.
 type PortServiceServer interface {
-	// ListPorts returns all live ports, by name.
+	// ListPorts returns all live ports, by name, in pages.
 	ListPorts(context.Context, *ListPortsRequest) (*ListPortsResponse, error)
 	// GetPort returns one port. NOT_FOUND when no live port has the name.
 	GetPort(context.Context, *GetPortRequest) (*GetPortResponse, error)

@@ -23,7 +23,11 @@ const (
 
 // ListRegionsRequest asks for all regions.
 type ListRegionsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most to return. 0 means 1000; at most 10000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before. Empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -58,11 +62,27 @@ func (*ListRegionsRequest) Descriptor() ([]byte, []int) {
 	return file_netmapd_v1_region_proto_rawDescGZIP(), []int{0}
 }
 
-// ListRegionsResponse holds the regions.
+func (x *ListRegionsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRegionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListRegionsResponse holds a page.
 type ListRegionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By id.
-	Regions       []*Region `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	Regions []*Region `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	// For the next page. Empty when this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +122,13 @@ func (x *ListRegionsResponse) GetRegions() []*Region {
 		return x.Regions
 	}
 	return nil
+}
+
+func (x *ListRegionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Region is memory that ports live in.
@@ -164,10 +191,14 @@ var File_netmapd_v1_region_proto protoreflect.FileDescriptor
 const file_netmapd_v1_region_proto_rawDesc = "" +
 	"\n" +
 	"\x17netmapd/v1/region.proto\x12\n" +
-	"netmapd.v1\x1a\x16netmapd/v1/stats.proto\"\x14\n" +
-	"\x12ListRegionsRequest\"C\n" +
+	"netmapd.v1\x1a\x16netmapd/v1/stats.proto\"P\n" +
+	"\x12ListRegionsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"k\n" +
 	"\x13ListRegionsResponse\x12,\n" +
-	"\aregions\x18\x01 \x03(\v2\x12.netmapd.v1.RegionR\aregions\"M\n" +
+	"\aregions\x18\x01 \x03(\v2\x12.netmapd.v1.RegionR\aregions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"M\n" +
 	"\x06Region\x12-\n" +
 	"\x05stats\x18\x01 \x01(\v2\x17.netmapd.v1.RegionStatsR\x05stats\x12\x14\n" +
 	"\x05ports\x18\x02 \x03(\tR\x05ports2_\n" +

@@ -28,7 +28,7 @@ const (
 //
 // RegionService tells what memory there is.
 type RegionServiceClient interface {
-	// ListRegions returns the regions, by id.
+	// ListRegions returns the regions, by id, in pages.
 	ListRegions(ctx context.Context, in *ListRegionsRequest, opts ...grpc.CallOption) (*ListRegionsResponse, error)
 }
 
@@ -56,7 +56,7 @@ func (c *regionServiceClient) ListRegions(ctx context.Context, in *ListRegionsRe
 //
 // RegionService tells what memory there is.
 type RegionServiceServer interface {
-	// ListRegions returns the regions, by id.
+	// ListRegions returns the regions, by id, in pages.
 	ListRegions(context.Context, *ListRegionsRequest) (*ListRegionsResponse, error)
 	mustEmbedUnimplementedRegionServiceServer()
 }

@@ -35,7 +35,8 @@ type StatsServiceClient interface {
 	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
 	// WatchStats sends a snapshot at once and then one each interval, until the
 	// caller cancels or the daemon stops (UNAVAILABLE). A port asked for may come
-	// and go meanwhile. A slow reader gets fewer snapshots.
+	// and go meanwhile. A slow reader gets fewer snapshots; one that takes none for
+	// half a minute is dropped (RESOURCE_EXHAUSTED).
 	WatchStats(ctx context.Context, in *WatchStatsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatsResponse], error)
 }
 
@@ -88,7 +89,8 @@ type StatsServiceServer interface {
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// WatchStats sends a snapshot at once and then one each interval, until the
 	// caller cancels or the daemon stops (UNAVAILABLE). A port asked for may come
-	// and go meanwhile. A slow reader gets fewer snapshots.
+	// and go meanwhile. A slow reader gets fewer snapshots; one that takes none for
+	// half a minute is dropped (RESOURCE_EXHAUSTED).
 	WatchStats(*WatchStatsRequest, grpc.ServerStreamingServer[WatchStatsResponse]) error
 	mustEmbedUnimplementedStatsServiceServer()
 }

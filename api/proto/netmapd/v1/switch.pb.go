@@ -190,7 +190,11 @@ func (x *SwitchPort) GetForwarding() *PortForwarding {
 
 // ListSwitchesRequest asks for all switches.
 type ListSwitchesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most to return. 0 means 1000; at most 10000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before. Empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,11 +229,27 @@ func (*ListSwitchesRequest) Descriptor() ([]byte, []int) {
 	return file_netmapd_v1_switch_proto_rawDescGZIP(), []int{2}
 }
 
-// ListSwitchesResponse holds all switches.
+func (x *ListSwitchesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSwitchesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListSwitchesResponse holds a page.
 type ListSwitchesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By name.
-	Switches      []*Switch `protobuf:"bytes,1,rep,name=switches,proto3" json:"switches,omitempty"`
+	Switches []*Switch `protobuf:"bytes,1,rep,name=switches,proto3" json:"switches,omitempty"`
+	// For the next page. Empty when this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +289,13 @@ func (x *ListSwitchesResponse) GetSwitches() []*Switch {
 		return x.Switches
 	}
 	return nil
+}
+
+func (x *ListSwitchesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // GetSwitchRequest asks for one switch.
@@ -774,10 +801,14 @@ const file_netmapd_v1_switch_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12:\n" +
 	"\n" +
 	"forwarding\x18\x03 \x01(\v2\x1a.netmapd.v1.PortForwardingR\n" +
-	"forwarding\"\x15\n" +
-	"\x13ListSwitchesRequest\"F\n" +
+	"forwarding\"Q\n" +
+	"\x13ListSwitchesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"n\n" +
 	"\x14ListSwitchesResponse\x12.\n" +
-	"\bswitches\x18\x01 \x03(\v2\x12.netmapd.v1.SwitchR\bswitches\"&\n" +
+	"\bswitches\x18\x01 \x03(\v2\x12.netmapd.v1.SwitchR\bswitches\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n" +
 	"\x10GetSwitchRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"?\n" +
 	"\x11GetSwitchResponse\x12*\n" +

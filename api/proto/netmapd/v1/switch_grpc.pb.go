@@ -33,7 +33,7 @@ const (
 //
 // SwitchService manages the learning switches that join ports.
 type SwitchServiceClient interface {
-	// ListSwitches returns all switches, by name.
+	// ListSwitches returns all switches, by name, in pages.
 	ListSwitches(ctx context.Context, in *ListSwitchesRequest, opts ...grpc.CallOption) (*ListSwitchesResponse, error)
 	// GetSwitch returns one switch. NOT_FOUND when there is none of that name.
 	GetSwitch(ctx context.Context, in *GetSwitchRequest, opts ...grpc.CallOption) (*GetSwitchResponse, error)
@@ -124,7 +124,7 @@ func (c *switchServiceClient) DetachFromSwitch(ctx context.Context, in *DetachFr
 //
 // SwitchService manages the learning switches that join ports.
 type SwitchServiceServer interface {
-	// ListSwitches returns all switches, by name.
+	// ListSwitches returns all switches, by name, in pages.
 	ListSwitches(context.Context, *ListSwitchesRequest) (*ListSwitchesResponse, error)
 	// GetSwitch returns one switch. NOT_FOUND when there is none of that name.
 	GetSwitch(context.Context, *GetSwitchRequest) (*GetSwitchResponse, error)

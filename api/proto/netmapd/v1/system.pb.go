@@ -9,6 +9,7 @@ package netmapdv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -43,7 +44,9 @@ type SystemInfo struct {
 	// Path of the attach socket.
 	AttachSocket string `protobuf:"bytes,8,opt,name=attach_socket,json=attachSocket,proto3" json:"attach_socket,omitempty"`
 	// The least severe messages that it logs: "debug", "info", "warn" or "error".
-	LogLevel      string `protobuf:"bytes,9,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	LogLevel string `protobuf:"bytes,9,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	// What it grants to clients at most.
+	Limits        *Limits `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +144,104 @@ func (x *SystemInfo) GetLogLevel() string {
 	return ""
 }
 
+func (x *SystemInfo) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// Limits are those of the configuration's section of that name.
+type Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Descriptors that one user may have open.
+	DescriptorsPerUid uint64 `protobuf:"varint,1,opt,name=descriptors_per_uid,json=descriptorsPerUid,proto3" json:"descriptors_per_uid,omitempty"`
+	// Extra buffers that one user's descriptors may hold together.
+	ExtraBufsPerUid uint64 `protobuf:"varint,2,opt,name=extra_bufs_per_uid,json=extraBufsPerUid,proto3" json:"extra_bufs_per_uid,omitempty"`
+	// MiB of the regions that one user's ports and programs make.
+	MemoryMbPerUid uint64 `protobuf:"varint,3,opt,name=memory_mb_per_uid,json=memoryMbPerUid,proto3" json:"memory_mb_per_uid,omitempty"`
+	// Client processes that one user may have connected.
+	SessionsPerUid uint64 `protobuf:"varint,4,opt,name=sessions_per_uid,json=sessionsPerUid,proto3" json:"sessions_per_uid,omitempty"`
+	// Client processes in all.
+	Sessions uint64 `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// How long a control operation may wait for an lcore.
+	ControlTimeout *durationpb.Duration `protobuf:"bytes,6,opt,name=control_timeout,json=controlTimeout,proto3" json:"control_timeout,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_netmapd_v1_system_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_netmapd_v1_system_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Limits) GetDescriptorsPerUid() uint64 {
+	if x != nil {
+		return x.DescriptorsPerUid
+	}
+	return 0
+}
+
+func (x *Limits) GetExtraBufsPerUid() uint64 {
+	if x != nil {
+		return x.ExtraBufsPerUid
+	}
+	return 0
+}
+
+func (x *Limits) GetMemoryMbPerUid() uint64 {
+	if x != nil {
+		return x.MemoryMbPerUid
+	}
+	return 0
+}
+
+func (x *Limits) GetSessionsPerUid() uint64 {
+	if x != nil {
+		return x.SessionsPerUid
+	}
+	return 0
+}
+
+func (x *Limits) GetSessions() uint64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *Limits) GetControlTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.ControlTimeout
+	}
+	return nil
+}
+
 // GetInfoRequest asks for the description.
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -150,7 +251,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_netmapd_v1_system_proto_msgTypes[1]
+	mi := &file_netmapd_v1_system_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +263,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_system_proto_msgTypes[1]
+	mi := &file_netmapd_v1_system_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +276,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{1}
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{2}
 }
 
 // GetInfoResponse holds the description.
@@ -189,7 +290,7 @@ type GetInfoResponse struct {
 
 func (x *GetInfoResponse) Reset() {
 	*x = GetInfoResponse{}
-	mi := &file_netmapd_v1_system_proto_msgTypes[2]
+	mi := &file_netmapd_v1_system_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +302,7 @@ func (x *GetInfoResponse) String() string {
 func (*GetInfoResponse) ProtoMessage() {}
 
 func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_system_proto_msgTypes[2]
+	mi := &file_netmapd_v1_system_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +315,7 @@ func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetInfoResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{2}
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetInfoResponse) GetInfo() *SystemInfo {
@@ -235,7 +336,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_netmapd_v1_system_proto_msgTypes[3]
+	mi := &file_netmapd_v1_system_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +348,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_system_proto_msgTypes[3]
+	mi := &file_netmapd_v1_system_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +361,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{3}
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SetLogLevelRequest) GetLevel() string {
@@ -279,7 +380,7 @@ type SetLogLevelResponse struct {
 
 func (x *SetLogLevelResponse) Reset() {
 	*x = SetLogLevelResponse{}
-	mi := &file_netmapd_v1_system_proto_msgTypes[4]
+	mi := &file_netmapd_v1_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +392,7 @@ func (x *SetLogLevelResponse) String() string {
 func (*SetLogLevelResponse) ProtoMessage() {}
 
 func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netmapd_v1_system_proto_msgTypes[4]
+	mi := &file_netmapd_v1_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +405,7 @@ func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
 func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
-	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_netmapd_v1_system_proto_rawDescGZIP(), []int{5}
 }
 
 var File_netmapd_v1_system_proto protoreflect.FileDescriptor
@@ -312,7 +413,7 @@ var File_netmapd_v1_system_proto protoreflect.FileDescriptor
 const file_netmapd_v1_system_proto_rawDesc = "" +
 	"\n" +
 	"\x17netmapd/v1/system.proto\x12\n" +
-	"netmapd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n" +
+	"netmapd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x02\n" +
 	"\n" +
 	"SystemInfo\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x10\n" +
@@ -324,7 +425,16 @@ const file_netmapd_v1_system_proto_rawDesc = "" +
 	"\vruntime_dir\x18\a \x01(\tR\n" +
 	"runtimeDir\x12#\n" +
 	"\rattach_socket\x18\b \x01(\tR\fattachSocket\x12\x1b\n" +
-	"\tlog_level\x18\t \x01(\tR\blogLevel\"\x10\n" +
+	"\tlog_level\x18\t \x01(\tR\blogLevel\x12*\n" +
+	"\x06limits\x18\n" +
+	" \x01(\v2\x12.netmapd.v1.LimitsR\x06limits\"\x9a\x02\n" +
+	"\x06Limits\x12.\n" +
+	"\x13descriptors_per_uid\x18\x01 \x01(\x04R\x11descriptorsPerUid\x12+\n" +
+	"\x12extra_bufs_per_uid\x18\x02 \x01(\x04R\x0fextraBufsPerUid\x12)\n" +
+	"\x11memory_mb_per_uid\x18\x03 \x01(\x04R\x0ememoryMbPerUid\x12(\n" +
+	"\x10sessions_per_uid\x18\x04 \x01(\x04R\x0esessionsPerUid\x12\x1a\n" +
+	"\bsessions\x18\x05 \x01(\x04R\bsessions\x12B\n" +
+	"\x0fcontrol_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0econtrolTimeout\"\x10\n" +
 	"\x0eGetInfoRequest\"=\n" +
 	"\x0fGetInfoResponse\x12*\n" +
 	"\x04info\x18\x01 \x01(\v2\x16.netmapd.v1.SystemInfoR\x04info\"*\n" +
@@ -347,27 +457,31 @@ func file_netmapd_v1_system_proto_rawDescGZIP() []byte {
 	return file_netmapd_v1_system_proto_rawDescData
 }
 
-var file_netmapd_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_netmapd_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_netmapd_v1_system_proto_goTypes = []any{
 	(*SystemInfo)(nil),            // 0: netmapd.v1.SystemInfo
-	(*GetInfoRequest)(nil),        // 1: netmapd.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),       // 2: netmapd.v1.GetInfoResponse
-	(*SetLogLevelRequest)(nil),    // 3: netmapd.v1.SetLogLevelRequest
-	(*SetLogLevelResponse)(nil),   // 4: netmapd.v1.SetLogLevelResponse
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Limits)(nil),                // 1: netmapd.v1.Limits
+	(*GetInfoRequest)(nil),        // 2: netmapd.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),       // 3: netmapd.v1.GetInfoResponse
+	(*SetLogLevelRequest)(nil),    // 4: netmapd.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),   // 5: netmapd.v1.SetLogLevelResponse
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
 }
 var file_netmapd_v1_system_proto_depIdxs = []int32{
-	5, // 0: netmapd.v1.SystemInfo.started:type_name -> google.protobuf.Timestamp
-	0, // 1: netmapd.v1.GetInfoResponse.info:type_name -> netmapd.v1.SystemInfo
-	1, // 2: netmapd.v1.SystemService.GetInfo:input_type -> netmapd.v1.GetInfoRequest
-	3, // 3: netmapd.v1.SystemService.SetLogLevel:input_type -> netmapd.v1.SetLogLevelRequest
-	2, // 4: netmapd.v1.SystemService.GetInfo:output_type -> netmapd.v1.GetInfoResponse
-	4, // 5: netmapd.v1.SystemService.SetLogLevel:output_type -> netmapd.v1.SetLogLevelResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 0: netmapd.v1.SystemInfo.started:type_name -> google.protobuf.Timestamp
+	1, // 1: netmapd.v1.SystemInfo.limits:type_name -> netmapd.v1.Limits
+	7, // 2: netmapd.v1.Limits.control_timeout:type_name -> google.protobuf.Duration
+	0, // 3: netmapd.v1.GetInfoResponse.info:type_name -> netmapd.v1.SystemInfo
+	2, // 4: netmapd.v1.SystemService.GetInfo:input_type -> netmapd.v1.GetInfoRequest
+	4, // 5: netmapd.v1.SystemService.SetLogLevel:input_type -> netmapd.v1.SetLogLevelRequest
+	3, // 6: netmapd.v1.SystemService.GetInfo:output_type -> netmapd.v1.GetInfoResponse
+	5, // 7: netmapd.v1.SystemService.SetLogLevel:output_type -> netmapd.v1.SetLogLevelResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_netmapd_v1_system_proto_init() }
@@ -381,7 +495,7 @@ func file_netmapd_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netmapd_v1_system_proto_rawDesc), len(file_netmapd_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
