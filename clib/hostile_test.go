@@ -57,9 +57,7 @@ func newLiar(t *testing.T, seed uint64) *liar {
 		state[256*i+76] = 1 // running
 	}
 	_, _ = unix.Pwrite(l.fds[wire.FDSync], l.spoil(state), 0)
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	l.fds[wire.FDWake] = own(pair[0], err)
-	own(pair[1], nil)
+	l.fds[wire.FDWake] = -1 // made for each answer
 	l.kick = own(unix.Eventfd(0, unix.EFD_CLOEXEC))
 	return l
 }
@@ -126,9 +124,16 @@ func (l *liar) answer(msg []byte) (answer []byte, fds []int) {
 	return answer, fds
 }
 
-// serve answers everything on one connection.
+// serve answers everything on one connection. When that ends it hangs up, as a
+// daemon that lets go of the port: a program that closes a descriptor waits for it.
 func (l *liar) serve(c *net.UnixConn) {
 	defer c.Close() //nolint:errcheck // nothing to lose
+	var ends []int
+	defer func() {
+		for _, fd := range ends {
+			_ = unix.Close(fd)
+		}
+	}()
 	buf, oob := make([]byte, wire.MaxMessage), make([]byte, 64)
 	for {
 		n, on, _, _, err := c.ReadMsgUnix(buf, oob)
@@ -144,7 +149,16 @@ func (l *liar) serve(c *net.UnixConn) {
 			return
 		}
 		if msg, fds := l.answer(buf[:n]); len(msg) > 0 {
+			wake, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return
+			}
+			ends = append(ends, wake[0])
+			if i := slices.Index(fds, -1); i >= 0 {
+				fds[i] = wake[1]
+			}
 			_ = unix.Sendmsg(reply[0], msg, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+			_ = unix.Close(wake[1])
 		}
 		_ = unix.Close(reply[0])
 	}
