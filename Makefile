@@ -14,9 +14,11 @@ CLIB_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fPIC -fvisibility
 CLIB_INCLUDE = -Iclib/include
 CLIB_VERSION = 1
 
-clib: ## the C libraries: the interposer, and libnetmap shared and static
+interposer: # alone
 	@mkdir -p $(BIN)
 	$(CC) $(CLIB_FLAGS) $(CLIB_INCLUDE) -shared -o $(BIN)/libnetmapd-preload.so clib/src/*.c -pthread -ldl
+
+clib: interposer ## the C libraries: the interposer, and libnetmap shared and static
 	$(CC) $(CLIB_FLAGS) $(CLIB_INCLUDE) -shared -Wl,-soname,libnetmap.so.$(CLIB_VERSION) -o $(BIN)/libnetmap.so.$(CLIB_VERSION) \
 		clib/src/*.c $(filter-out %/static.c,$(wildcard clib/libnetmap/*.c)) -pthread -ldl
 	ln -sf libnetmap.so.$(CLIB_VERSION) $(BIN)/libnetmap.so
@@ -105,4 +107,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .DEFAULT_GOAL := build
-.PHONY: build clib install-clib manuals install deb demo test nic-lab test-hardware bench fuzz fuzz-targets soak lint fmt generate generate-check clean help
+.PHONY: build interposer clib install-clib manuals install deb demo test nic-lab test-hardware bench fuzz fuzz-targets soak lint fmt generate generate-check clean help

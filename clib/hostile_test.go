@@ -175,7 +175,7 @@ func sanitized(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	flags := "-std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fPIC -fvisibility=hidden"
-	if out, err := exec.Command("make", "-C", "..", "clib", "BIN="+dir, "CC=gcc", "CLIB_FLAGS="+flags).CombinedOutput(); err != nil {
+	if out, err := exec.Command("make", "-C", "..", "interposer", "BIN="+dir, "CC=gcc", "CLIB_FLAGS="+flags).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return asan + ":" + filepath.Join(dir, filepath.Base(library))
