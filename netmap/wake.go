@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,8 +17,8 @@ import (
 // a message when a ring changes that somebody armed.
 //
 // Several goroutines may wait. One of them, whoever holds the turn, waits for
-// the socket; it counts each message, and the others look at the count when
-// they get the turn. So a message wakes all that armed before it came.
+// the socket; it counts each message and tells the others, who wait for the turn. So a
+// message wakes all that armed before it came.
 type wake struct {
 	f    *os.File // of the socket, or of an epoll with it
 	sock int      // the socket, where f is an epoll, else -1
@@ -26,6 +27,9 @@ type wake struct {
 	turn chan struct{} // holds one token
 	gen  atomic.Uint64 // messages seen
 	dead atomic.Bool   // the daemon hung up
+
+	mu   sync.Mutex
+	news chan struct{} // closed at the next message; nil unless somebody waits for the turn
 
 	got    bool // by the holder of the turn
 	readFn func(fd uintptr) bool
@@ -124,7 +128,7 @@ func (w *wake) generation() uint64 { return w.gen.Load() }
 // the deadline (zero for none), or until the context ends. The caller has armed
 // its rings and looked at them once more.
 func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
-	if err := w.takeTurn(ctx, deadline); err != nil {
+	if mine, err := w.takeTurn(ctx, deadline, gen); !mine {
 		return err
 	}
 	defer func() { w.turn <- struct{}{} }()
@@ -143,7 +147,7 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 		err := w.raw.Read(w.readFn)
 		switch {
 		case err == nil:
-			w.gen.Add(1)
+			w.count()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err // closed
 		case !deadline.IsZero() && !time.Now().Before(deadline):
@@ -154,13 +158,44 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 	return nil
 }
 
-// takeTurn waits for the turn. A holder gives it back at the next message, so
-// in the ordinary case of one waiter it is there.
-func (w *wake) takeTurn(ctx context.Context, deadline time.Time) error {
+// count counts a message, and tells those who wait for the turn.
+func (w *wake) count() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gen.Add(1)
+	if w.news != nil {
+		close(w.news)
+		w.news = nil
+	}
+}
+
+// after is a channel that is closed at the first message after generation gen; nil
+// means that it has come.
+func (w *wake) after(gen uint64) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gen.Load() != gen {
+		return nil
+	}
+	if w.news == nil {
+		w.news = make(chan struct{})
+	}
+	return w.news
+}
+
+// takeTurn waits for the turn; in the ordinary case of one waiter it is there. It is
+// not mine when a message came before it, which is no error, or with an error. Who held the
+// turn may have it again before the others have noticed: they must not wait for the
+// message that it has taken.
+func (w *wake) takeTurn(ctx context.Context, deadline time.Time, gen uint64) (mine bool, err error) {
 	select {
 	case <-w.turn:
-		return nil
+		return true, nil
 	default:
+	}
+	news := w.after(gen)
+	if news == nil {
+		return false, nil
 	}
 	var timeout <-chan time.Time
 	if !deadline.IsZero() {
@@ -170,11 +205,13 @@ func (w *wake) takeTurn(ctx context.Context, deadline time.Time) error {
 	}
 	select {
 	case <-w.turn:
-		return nil
+		return true, nil
+	case <-news:
+		return false, nil
 	case <-timeout:
-		return errTimeout
+		return false, errTimeout
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
