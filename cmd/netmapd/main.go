@@ -17,6 +17,7 @@ import (
 	"github.com/netmapd/netmapd/cmd/netmapd/flags"
 	"github.com/netmapd/netmapd/daemon"
 	"github.com/netmapd/netmapd/daemon/config"
+	"github.com/netmapd/netmapd/daemon/logs"
 )
 
 // Exit codes.
@@ -118,7 +119,7 @@ func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Level)) // the configuration allows known levels only
 	opt := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opt))
+		return slog.New(logs.Limited(slog.NewJSONHandler(w, opt)))
 	}
-	return slog.New(slog.NewTextHandler(w, opt))
+	return slog.New(logs.Limited(slog.NewTextHandler(w, opt)))
 }
