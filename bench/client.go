@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -40,20 +41,27 @@ func newFrame(dst, src string, size int) ([]byte, error) {
 }
 
 func open(s *roleSpec, i int) (*netmap.Desc, error) {
-	return netmap.Open(context.Background(), s.Ports[i], netmap.WithRuntimeDir(s.Dir))
+	opts := []netmap.Option{netmap.WithRuntimeDir(s.Dir)}
+	if s.Slots > 0 {
+		opts = append(opts, netmap.WithSlots(s.Slots, s.Slots))
+	}
+	return netmap.Open(context.Background(), s.Ports[i], opts...)
 }
 
 // flooder sends the same frames over and over. Its buffers are filled once; the slots are written each time, as
 // netmap's own generator does.
 type flooder struct {
 	*netmap.TxRing
-	slots abi.Slots
-	words []abi.Word
+	slots    abi.Slots
+	words    []abi.Word
+	stations int // 0: buffers stay as they are
+	bufs     [][]byte
+	chance   uint64
 }
 
 func newFlooder(d *netmap.Desc, s *roleSpec) (*flooder, error) {
 	r := d.TxRings()[0]
-	f := &flooder{TxRing: r, slots: r.Slots(), words: make([]abi.Word, r.NumSlots())}
+	f := &flooder{TxRing: r, slots: r.Slots(), words: make([]abi.Word, r.NumSlots()), stations: s.Stations, chance: 1}
 	for i := range r.NumSlots() {
 		frame, err := newFrame(s.Dst[int(i)%len(s.Dst)], s.Src, s.Size)
 		if err != nil {
@@ -62,6 +70,7 @@ func newFlooder(d *netmap.Desc, s *roleSpec) (*flooder, error) {
 		if copy(r.Buf(r.Slot(i)), frame) < len(frame) {
 			return nil, fmt.Errorf("slot %d has no buffer for %d bytes", i, s.Size)
 		}
+		f.bufs = append(f.bufs, r.Buf(r.Slot(i)))
 		f.words[i] = abi.MakeWord(f.slots.Load(i).Idx(), uint16(s.Size), 0)
 	}
 	return f, nil
@@ -71,10 +80,23 @@ func newFlooder(d *netmap.Desc, s *roleSpec) (*flooder, error) {
 func (f *flooder) fill(n uint32) {
 	i := f.Head()
 	for range n {
+		if f.stations > 0 {
+			// A cheap generator of random numbers (xorshift).
+			f.chance ^= f.chance << 13
+			f.chance ^= f.chance >> 7
+			f.chance ^= f.chance << 17
+			putStation(f.bufs[i], int(f.chance>>11)%f.stations)
+		}
 		f.slots.Store(i, f.words[i])
 		i = f.Next(i)
 	}
 	f.Advance(i)
+}
+
+// putStation writes the address of a station.
+func putStation(b []byte, i int) {
+	b[0], b[1] = 2, 1
+	binary.BigEndian.PutUint32(b[2:6], uint32(i))
 }
 
 // take gives back all frames that have come and returns their number and bytes.
@@ -134,6 +156,9 @@ func roleReceive(s *roleSpec) (sample, error) {
 		if err == nil && s.Size > 0 {
 			err = teach(d, receiverMAC(i))
 		}
+		if err == nil && s.Stations > 0 {
+			err = teachStations(d, i, len(s.Ports), s.Stations)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -185,6 +210,25 @@ func teach(d *netmap.Desc, mac string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), teachLimit)
 	defer cancel()
+	return d.Flush(ctx)
+}
+
+// teachStations sends one frame from every station behind receiver i of n, to nobody.
+func teachStations(d *netmap.Desc, i, n, stations int) error {
+	frame, err := newFrame(receiverMAC(i), senderMAC, 60)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*teachLimit)
+	defer cancel()
+	for ; i < stations; i += n {
+		putStation(frame[6:], i)
+		for !d.TxRings()[0].Send(frame) {
+			if err := d.Flush(ctx); err != nil {
+				return fmt.Errorf("teaching address %d: %w", i, err)
+			}
+		}
+	}
 	return d.Flush(ctx)
 }
 

@@ -76,7 +76,7 @@ func (l *ledger) room(sent uint64, slots uint32, all bool) uint32 {
 		done = least
 	}
 	limit := uint64(slots) - 1 - slack
-	if under := sent - min(done, sent); under+minRoom <= limit {
+	if under := sent - min(done, sent); under+min(minRoom, limit/2) <= limit {
 		return uint32(limit - under)
 	}
 	return 0

@@ -42,6 +42,7 @@ type options struct {
 	out    string
 	list   bool
 	server string
+	alone  bool
 
 	patience time.Duration
 }
@@ -55,6 +56,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.out, "out", "bench/results", "folder for the JSON and SVG files")
 	flag.StringVar(&o.server, "netmapd", "", "a netmapd to measure; default: one is built")
 	flag.DurationVar(&o.patience, "patience", 0, "time to wait in all for other programs to leave the CPUs alone (default 5m, quick 20s)")
+	flag.BoolVar(&o.alone, "alone", false, "without the peers: for comparing netmapd with itself")
 	flag.BoolVar(&o.list, "list", false, "print the names of the rows and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -113,6 +115,9 @@ func run() error {
 func selectRows(all []row, o options) (rows []row) {
 	for _, r := range all {
 		if o.only.MatchString(r.name) && (!o.quick || r.quick || o.only.String() != "") {
+			if o.alone {
+				r.peers = nil
+			}
 			rows = append(rows, r)
 		}
 	}

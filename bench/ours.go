@@ -16,34 +16,46 @@ const toAll = "broadcast"
 // switchFlood has one process send through a switch and another one read everything: ports is the number of ports, one of
 // them the sender's. A reckless sender does not wait for the receiver.
 func switchFlood(size, ports int, dst string, reckless bool) func(*harness) (sample, error) {
-	return func(h *harness) (sample, error) {
-		d, err := h.daemon(daemonSpec{})
-		if err != nil {
-			return nil, err
-		}
-		var names, to []string
-		for i := range ports - 1 {
-			names, to = append(names, fmt.Sprintf("vale0:r%d", i)), append(to, receiverMAC(i))
-		}
-		if dst == toAll {
-			to = []string{broadcast}
-		}
-		ledger, err := h.ledger()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: names, Size: size, Ledger: ledger}, h.cpu.clients, ""); err != nil {
-			return nil, err
-		}
-		send := roleSpec{Role: "send", Dir: d.dir, Ports: []string{"vale0:s"}, Size: size, Dst: to, Src: senderMAC, Readers: ports - 1}
-		if !reckless {
-			send.Ledger = ledger
-		}
-		if _, err := h.role(send, h.cpu.clients, ""); err != nil {
-			return nil, err
-		}
-		return h.forwarding(d)
+	return flood{size: size, ports: ports, dst: dst, reckless: reckless}.measure
+}
+
+// flood is a measurement of the kind of switchFlood.
+type flood struct {
+	size, ports int
+	dst         string
+	reckless    bool
+	slots       uint32
+	stations    int
+}
+
+func (f flood) measure(h *harness) (sample, error) {
+	size, ports := f.size, f.ports
+	d, err := h.daemon(daemonSpec{})
+	if err != nil {
+		return nil, err
 	}
+	var names, to []string
+	for i := range ports - 1 {
+		names, to = append(names, fmt.Sprintf("vale0:r%d", i)), append(to, receiverMAC(i))
+	}
+	if f.dst == toAll {
+		to = []string{broadcast}
+	}
+	ledger, err := h.ledger()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: names, Size: size, Ledger: ledger, Slots: f.slots, Stations: f.stations}, h.cpu.clients, ""); err != nil {
+		return nil, err
+	}
+	send := roleSpec{Role: "send", Dir: d.dir, Ports: []string{"vale0:s"}, Size: size, Dst: to, Src: senderMAC, Readers: ports - 1, Slots: f.slots, Stations: f.stations}
+	if !f.reckless {
+		send.Ledger = ledger
+	}
+	if _, err := h.role(send, h.cpu.clients, ""); err != nil {
+		return nil, err
+	}
+	return h.forwarding(d)
 }
 
 // forwarding measures what a daemon moves, once it runs.

@@ -34,7 +34,9 @@ type roleSpec struct {
 	Block bool     `json:"block,omitempty"` // sleep instead of looking again and again
 	Batch []int    `json:"batch,omitempty"` // sizes
 
-	Pipe bool `json:"pipe,omitempty"` // Ports are ends of one pipe
+	Pipe     bool   `json:"pipe,omitempty"`     // Ports are ends of one pipe
+	Slots    uint32 `json:"slots,omitempty"`    // of a ring; 0: the default
+	Stations int    `json:"stations,omitempty"` // behind the receivers, in turn; each frame goes to one of them by chance
 
 	Ledger  string `json:"ledger,omitempty"`  // file in which receivers count
 	Readers int    `json:"readers,omitempty"` // counters in it

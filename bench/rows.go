@@ -28,7 +28,7 @@ func allRows() []row {
 
 // switchRows: two client processes on one CPU, the switch on another one.
 func switchRows() (rows []row) {
-	for _, size := range []int{60, 512, 1514} {
+	for _, size := range []int{60, 256, 512, 1514} {
 		for _, dst := range []string{"unicast", toAll} {
 			r := row{
 				name:    fmt.Sprintf("switch/%s/%dB/2ports", dst, size),
@@ -39,7 +39,9 @@ func switchRows() (rows []row) {
 			}
 			if dst == "unicast" {
 				r.peers = []subject{{"linux bridge", linuxBridge(size)}, {"ovs-dpdk", ovsNormal(max(size, 64))}}
-				r.quick = size != 512
+			}
+			if size == 256 || size == 512 && dst == "unicast" {
+				r.quick = false
 			}
 			rows = append(rows, r)
 		}
@@ -58,6 +60,24 @@ func switchRows() (rows []row) {
 			metrics: []metric{cycles, perCopy, rate, dropped, busy},
 			ours:    subject{"netmapd", switchFlood(60, 8, dst, false)},
 		})
+	}
+	return append(rows, scaleRows()...)
+}
+
+// scaleRows: how the cost grows with ports and addresses.
+func scaleRows() (rows []row) {
+	few := subject{"2 ports, 1 station", flood{size: 60, ports: 2, slots: 256, stations: 1}.measure}
+	for _, c := range []struct{ ports, stations int }{{2, 1}, {2, 100}, {2, 10_000}, {2, 1_000_000}, {64, 63}, {64, 100_000}} {
+		r := row{
+			name:    fmt.Sprintf("scale/%dports/%dstations", c.ports, c.stations),
+			about:   "rings of 256 slots, a process that sends to stations by chance, another one that receives on all other ports, each in a goroutine that sleeps; the peer is netmapd with two ports",
+			metrics: []metric{cycles, rate, dropped, busy},
+			ours:    subject{"netmapd", flood{size: 60, ports: c.ports, slots: 256, stations: c.stations}.measure},
+		}
+		if c.ports+c.stations > 3 {
+			r.peers = []subject{few}
+		}
+		rows = append(rows, r)
 	}
 	return rows
 }

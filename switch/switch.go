@@ -30,7 +30,7 @@ type Options struct {
 
 	// MaxAddresses is where the table stops growing, rounded up to a power of
 	// two and to 1024; from there on new addresses displace old ones, pinned ones
-	// excepted. 0 means 65536.
+	// excepted. 0 means 2097152, 16 MB.
 	MaxAddresses int
 
 	// Batch is the number of slots taken from a source at a time, at most
@@ -48,7 +48,7 @@ type Options struct {
 
 const (
 	compatPorts         = 252
-	defaultMaxAddresses = 1 << 16
+	defaultMaxAddresses = 1 << 21
 )
 
 // Switch is the control plane of a learning switch. Its methods may be called
