@@ -20,6 +20,7 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/stats"
 
 	"github.com/netmapd/netmapd/daemon/access"
 	"github.com/netmapd/netmapd/daemon/attach"
@@ -27,6 +28,7 @@ import (
 	"github.com/netmapd/netmapd/daemon/control"
 	"github.com/netmapd/netmapd/daemon/fdstore"
 	"github.com/netmapd/netmapd/daemon/metrics"
+	"github.com/netmapd/netmapd/daemon/telemetry"
 	"github.com/netmapd/netmapd/dpdk/eal"
 	"github.com/netmapd/netmapd/dpdk/ethdev"
 	dpdklcore "github.com/netmapd/netmapd/dpdk/lcore"
@@ -46,6 +48,10 @@ const tendInterval = 5 * time.Second
 
 // stopTimeout bounds each part's stop.
 const stopTimeout = 5 * time.Second
+
+// flushTimeout bounds the sending of the last spans, which a collector that is
+// away must not hold up for longer.
+const flushTimeout = 2 * time.Second
 
 // Daemon is a running netmapd.
 type Daemon struct {
@@ -408,6 +414,9 @@ func (d *Daemon) serve() error {
 // serveControl opens the API's socket, and its TCP listener if there is to be one.
 func (d *Daemon) serveControl() (err error) {
 	opt := control.Options{Guard: d.guard, Log: d.log}
+	if opt.Trace, err = d.startTracing(); err != nil {
+		return err
+	}
 	var tcp net.Listener
 	if c := d.cfg.Control; c.Listen != "" {
 		if opt.TLS, err = tlsConfig(c); err != nil {
@@ -438,6 +447,26 @@ func (d *Daemon) serveControl() (err error) {
 	}
 	d.log.Info("netmapd serves", attrs...)
 	return nil
+}
+
+// startTracing sends spans of the API's calls to a collector, if there is to be one.
+func (d *Daemon) startTracing() (stats.Handler, error) {
+	endpoint := d.cfg.Telemetry.Endpoint
+	if endpoint == "" {
+		return nil, nil //nolint:nilnil // nobody to tell
+	}
+	t, err := telemetry.Start(context.Background(), endpoint, Version, d.log)
+	if err != nil {
+		return nil, fmt.Errorf("telemetry.endpoint: %w", err)
+	}
+	d.onStop(func() { // packets still move meanwhile
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := t.Stop(ctx); err != nil {
+			d.log.Warn("send the last spans", "err", err)
+		}
+	})
+	return t.Handler(), nil
 }
 
 // serveMetrics opens the listener for Prometheus, if there is to be one.

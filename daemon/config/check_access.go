@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ func (k *checker) access() {
 
 func (k *checker) control() {
 	k.metrics()
+	k.telemetry()
 	c := k.Control
 	if c.Listen == "" {
 		return
@@ -63,5 +65,22 @@ func (k *checker) metrics() {
 	ip := net.ParseIP(host)
 	if err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		k.report("metrics.listen", "%q is neither unix:PATH nor an address and port of this machine alone; write for example 127.0.0.1:9710", listen)
+	}
+}
+
+func (k *checker) telemetry() {
+	endpoint := k.Telemetry.Endpoint
+	if endpoint == "" {
+		return
+	}
+	if p, ok := strings.CutPrefix(endpoint, "unix:"); ok {
+		if !path.IsAbs(p) {
+			k.report("telemetry.endpoint", "%q: the path of the socket must begin with /; write for example unix:/run/otel.sock", endpoint)
+		}
+		return
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" {
+		k.report("telemetry.endpoint", "%q is neither unix:PATH nor http:// or https:// with a host and a port alone; write for example http://127.0.0.1:4317", endpoint)
 	}
 }

@@ -65,6 +65,18 @@ func TestCheck(t *testing.T) {
 			[]string{`n.yaml:2: metrics.listen: "0.0.0.0:9710" is neither unix:PATH nor an address and port of this machine alone; write for example 127.0.0.1:9710`},
 		},
 		{
+			"spans to a name alone", "telemetry: {endpoint: 'collector'}\n",
+			[]string{`n.yaml:2: telemetry.endpoint: "collector" is neither unix:PATH nor http:// or https:// with a host and a port alone; write for example http://127.0.0.1:4317`},
+		},
+		{
+			"spans without a port", "telemetry: {endpoint: 'https://collector/v1'}\n",
+			[]string{`n.yaml:2: telemetry.endpoint: "https://collector/v1" is neither unix:PATH nor http:// or https:// with a host and a port alone; write for example http://127.0.0.1:4317`},
+		},
+		{
+			"spans on a relative path", "telemetry: {endpoint: 'unix:otel.sock'}\n",
+			[]string{`n.yaml:2: telemetry.endpoint: "unix:otel.sock": the path of the socket must begin with /; write for example unix:/run/otel.sock`},
+		},
+		{
 			"metrics on a relative path", "metrics: {listen: 'unix:m.sock'}\n",
 			[]string{`n.yaml:2: metrics.listen: "unix:m.sock": the path of the socket must begin with /; write for example unix:/run/netmapd/metrics.sock`},
 		},

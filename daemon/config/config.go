@@ -56,6 +56,7 @@ type Config struct {
 	Access     Access     `mapstructure:"access"`
 	Control    Control    `mapstructure:"control"`
 	Metrics    Metrics    `mapstructure:"metrics"`
+	Telemetry  Telemetry  `mapstructure:"telemetry"`
 
 	origins origins
 }
@@ -205,6 +206,11 @@ type Control struct {
 type Metrics struct {
 	Listen  string `mapstructure:"listen"`  // unix:PATH or a loopback host:port, "" for nowhere
 	Profile bool   `mapstructure:"profile"` // Go's profiles there too
+}
+
+// Telemetry is where spans of the API's calls go.
+type Telemetry struct {
+	Endpoint string `mapstructure:"endpoint"` // unix:PATH, http:// or https://HOST:PORT, "" for nowhere
 }
 
 // Where says where the value of a key was set, for messages about it:

@@ -52,7 +52,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no version", "log:\n  level: info\n", []string{`n.yaml:1: version: missing; write "version: 1" first`}},
 		{"empty", "", []string{`n.yaml:1: version: missing; write "version: 1" first`}},
 		{"another version hides the rest", "version: 2\nnews: 1\n", []string{`n.yaml:1: version: expected 1, found the number 2; this netmapd reads no other version`}},
-		{"list as a whole", "- version: 1\n", []string{`n.yaml:1: expected a section with the keys version, runtime-dir, log, lcores, dpdk, interfaces, memory, ports, switches, limits, access, control, metrics, found a list`}},
+		{"list as a whole", "- version: 1\n", []string{`n.yaml:1: expected a section with the keys version, runtime-dir, log, lcores, dpdk, interfaces, memory, ports, switches, limits, access, control, metrics, telemetry, found a list`}},
 		{"two documents", "version: 1\n---\nversion: 1\n", []string{`n.yaml:2: found a second YAML document; put everything into one, without "---" between`}},
 		{"bad indentation", "version: 1\nlog:\n  level: info\n format: text\n", []string{`n.yaml:4: not YAML: did not find expected key`}},
 		{"no YAML", "version: 1\nlog: {level\n", []string{`n.yaml:2: not YAML: did not find expected ',' or '}'`}},

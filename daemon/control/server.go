@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
@@ -49,6 +50,8 @@ type Options struct {
 	TLS   *tls.Config   // for listeners that are no Unix sockets; must demand client certificates
 	Log   *slog.Logger  // nil logs nothing
 
+	Trace stats.Handler // is told of each call; nil: nobody is
+
 	SlowReader time.Duration // a stream of which nothing is read for so long is dropped; 0: half a minute
 }
 
@@ -64,7 +67,7 @@ func NewServer(plane Plane, o Options) *Server {
 		health: health.NewServer(), guard: o.Guard, log: o.Log, stopping: make(chan struct{}),
 		refusals: rate.NewLimiter(rate.Every(time.Second), 20),
 	}
-	s.grpc = grpc.NewServer(
+	opts := []grpc.ServerOption{
 		grpc.Creds(newServerCredentials(o.TLS)),
 		grpc.ChainUnaryInterceptor(s.interceptUnary, s.checkUnary),
 		grpc.ChainStreamInterceptor(s.interceptStream, s.checkStream),
@@ -72,7 +75,11 @@ func NewServer(plane Plane, o Options) *Server {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
-	)
+	}
+	if o.Trace != nil {
+		opts = append(opts, grpc.StatsHandler(o.Trace))
+	}
+	s.grpc = grpc.NewServer(opts...)
 	out := streams{stopping: s.stopping, patience: cmp.Or(o.SlowReader, slowReader)}
 	pb.RegisterPortServiceServer(s.grpc, &portService{plane: plane})
 	pb.RegisterSwitchServiceServer(s.grpc, &switchService{plane: plane})

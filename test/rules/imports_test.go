@@ -34,15 +34,16 @@ var layers = map[string]struct {
 	"cmd/netmapd/gen":   {[]string{"cmd/netmapd/flags", "daemon/config"}, "makes the documentation of flags and configuration"},
 	"cmd/nmctl":         {append([]string{"api", "netmap"}, words...), "a client like any other: it must work without the daemon's code, and without cgo"},
 
-	"configs":        {nil, "files, embedded"},
-	"daemon":         {[]string{anything}, "the composition root puts everything together"},
-	"daemon/config":  {append([]string{"configs"}, words...), "reads files and knows nothing that they configure"},
-	"daemon/access":  {words, "identities and rules; what they are about are names"},
-	"daemon/control": {append([]string{"api", "switch", "port", "lcore", "shm", "daemon/access"}, words...), "proto to domain and back; DPDK stays behind port"},
-	"daemon/attach":  {append([]string{"shm", "port", "daemon/access"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
-	"daemon/fdstore": {nil, "descriptors and their names; whose they are is not its business"},
-	"daemon/plan":    {[]string{"daemon/config"}, "steps between configurations; who takes them is the daemon"},
-	"daemon/metrics": {[]string{"port", "switch"}, "works on snapshots"},
+	"configs":          {nil, "files, embedded"},
+	"daemon":           {[]string{anything}, "the composition root puts everything together"},
+	"daemon/config":    {append([]string{"configs"}, words...), "reads files and knows nothing that they configure"},
+	"daemon/access":    {words, "identities and rules; what they are about are names"},
+	"daemon/control":   {append([]string{"api", "switch", "port", "lcore", "shm", "daemon/access"}, words...), "proto to domain and back; DPDK stays behind port"},
+	"daemon/attach":    {append([]string{"shm", "port", "daemon/access"}, words...), "requests, credentials and descriptors; DPDK stays behind port"},
+	"daemon/fdstore":   {nil, "descriptors and their names; whose they are is not its business"},
+	"daemon/plan":      {[]string{"daemon/config"}, "steps between configurations; who takes them is the daemon"},
+	"daemon/metrics":   {[]string{"port", "switch"}, "works on snapshots"},
+	"daemon/telemetry": {nil, "spans of calls, whatever is called"},
 
 	"dpdk":  {nil, "bindings only: they know nothing of what is built on them"},
 	"port":  {append([]string{"dpdk", "switch", "switch/offload", "shm", "ring", "lcore", "hostif"}, words...), "the port kinds; their rings are poll units of an lcore"},
@@ -73,6 +74,7 @@ var foreign = map[string]struct {
 }{
 	"github.com/spf13/viper": {[]string{"daemon/config"}, "the rest of the program sees typed, checked configuration"},
 	"github.com/spf13/cobra": {[]string{"cmd"}, "command lines are the business of commands"},
+	"go.opentelemetry.io":    {[]string{"daemon"}, "what is not configured is not made: the daemon decides"},
 	"google.golang.org/grpc": {[]string{"api", "daemon", "cmd", "test", "bench"}, "the data path knows no RPC"},
 }
 
