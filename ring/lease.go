@@ -103,6 +103,7 @@ func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 	return news, true
 }
 
+// publish wakes nobody: that is the caller's.
 func (r *Ring) publish(tail uint32) {
 	r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 	r.ix.HwTail = tail

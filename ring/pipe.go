@@ -230,6 +230,7 @@ func (p *Pipe) forward() int {
 	if more {
 		r.lease.next = end
 		r.publish(end)
+		r.Notify()
 	}
 	// Last: who sees its slots taken may rely on the delivery.
 	t.blk.PublishDaemon(h, t.ix.HwTail)
