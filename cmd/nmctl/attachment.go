@@ -15,7 +15,7 @@ func newAttachmentCommand(c *cli) *cobra.Command {
 }
 
 func newAttachmentListCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.watchable(&cobra.Command{
 		Use: "list [PORT]", Short: "List the programs that have ports open", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
@@ -23,7 +23,7 @@ func newAttachmentListCommand(c *cli) *cobra.Command {
 			})
 		},
 		ValidArgsFunction: c.completeArgs(portNames),
-	}
+	}, "the list")
 }
 
 func listAttachments(ctx context.Context, attachments pb.AttachmentServiceClient, out *printer, port string) error {

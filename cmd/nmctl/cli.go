@@ -18,6 +18,8 @@ type cli struct {
 	tlsCert, tlsKey, tlsCA string
 	output                 string
 	timeout                time.Duration
+
+	watch watchOptions // of commands that are watchable
 }
 
 // dir is the runtime directory, where both sockets of the daemon lie.

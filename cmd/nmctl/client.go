@@ -129,12 +129,15 @@ func (cl *client) connect(ctx context.Context, _ string) (net.Conn, error) {
 	return conn, err
 }
 
-// call runs f with a connection, the time-out and a printer.
+// call runs f with a connection, the time-out and a printer; again and again if
+// the command is watchable and that was asked for.
 func (c *cli) call(cmd *cobra.Command, f func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
-	defer cancel()
-	return c.stream(cmd, func(_ context.Context, conn grpc.ClientConnInterface, out *printer) error {
-		return f(ctx, conn, out)
+	return c.stream(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
+		return c.watch.repeat(ctx, out, func() error {
+			ctx, cancel := context.WithTimeout(ctx, c.timeout)
+			defer cancel()
+			return f(ctx, conn, out)
+		})
 	})
 }
 

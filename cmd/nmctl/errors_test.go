@@ -34,6 +34,9 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 		{"port create a --rings -1", "invalid argument"},
 		{"stats --count 3", "--interval and --count need --watch"},
 		{"stats --watch --count -1", "--count -1: expected 0 or more"},
+		{"stats --watch --interval 1ms", "--interval 1ms: expected 100ms to 1h0m0s"},
+		{"port list --interval 1s", "--interval and --count need --watch"},
+		{"region list --watch --interval 2h", "--interval 2h0m0s: expected 100ms to 1h0m0s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
@@ -56,7 +59,6 @@ func TestRefusalsAreStatus1(t *testing.T) {
 		{"port create a --slots 9000", "\n  slots: is 9000, at most 8176 is allowed"},
 		{"port create a --kind device", "\n  devargs: must not be empty"},
 		{"port create a --kind vale", "ports of kind vale are not created"},
-		{"stats --watch --interval 1ms", "interval: is 1ms, expected 100ms to 1h0m0s"},
 	}
 	_, dir := start(t, controltest.Sample())
 	for _, tt := range tests {

@@ -69,7 +69,7 @@ func newFdbListCommand(c *cli) *cobra.Command {
 			}
 		}, "SWITCH")
 	cmd.Flags().StringVar(&port, "port", "", "only addresses of this port")
-	return cmd
+	return c.watchable(cmd, "the list")
 }
 
 func newFdbFlushCommand(c *cli) *cobra.Command {

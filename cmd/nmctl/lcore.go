@@ -17,7 +17,7 @@ func newLcoreCommand(c *cli) *cobra.Command {
 }
 
 func newLcoreListCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.watchable(&cobra.Command{
 		Use: "list", Short: "List the lcores and the ports they serve", Args: positional(),
 		Long: "List the lcores and the ports they serve.\n\n" +
 			"BUSY is the share of the time since the daemon started in which an lcore moved packets. One that says \"by timer\"\n" +
@@ -32,7 +32,7 @@ func newLcoreListCommand(c *cli) *cobra.Command {
 			})
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	}, "the list")
 }
 
 func newLcoreMoveCommand(c *cli) *cobra.Command {

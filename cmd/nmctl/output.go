@@ -28,7 +28,8 @@ var formats = []string{formatTable, formatJSON, formatYAML}
 type printer struct {
 	w       io.Writer
 	format  string
-	printed int // results so far: YAML documents need a line between them
+	series  bool // of results, as from --watch
+	printed int  // results so far: there is something between them
 }
 
 // result is something to print. Its fields, with their json tags, are the JSON
@@ -40,33 +41,32 @@ type result interface {
 	table(t *table)
 }
 
-// print prints one result. In JSON a single one is indented; several, as from
-// --watch, are lines.
+// print prints one result. In JSON a single one is indented; those of a series are
+// lines.
 func (p *printer) print(r result) error {
 	p.printed++
 	switch p.format {
 	case formatJSON:
+		if p.series {
+			return p.json(r, "")
+		}
 		return p.json(r, "  ")
 	case formatYAML:
 		return p.yaml(r)
-	default:
-		t := &table{w: tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)}
-		r.table(t)
-		return t.w.Flush()
 	}
-}
-
-// printNext prints one of a series.
-func (p *printer) printNext(r result) error {
-	if p.format == formatJSON {
-		p.printed++
-		return p.json(r, "")
-	}
-	if p.format == formatTable && p.printed > 0 {
+	if p.series && p.printed > 1 {
 		if _, err := fmt.Fprintln(p.w); err != nil {
 			return err
 		}
 	}
+	t := &table{w: tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)}
+	r.table(t)
+	return t.w.Flush()
+}
+
+// printNext prints one of a series.
+func (p *printer) printNext(r result) error {
+	p.series = true
 	return p.print(r)
 }
 

@@ -19,7 +19,7 @@ func newPortCommand(c *cli) *cobra.Command {
 }
 
 func newPortListCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.watchable(&cobra.Command{
 		Use: "list", Short: "List all ports", Args: positional(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
@@ -27,7 +27,7 @@ func newPortListCommand(c *cli) *cobra.Command {
 			})
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	}, "the list")
 }
 
 func listPorts(ctx context.Context, ports pb.PortServiceClient, out *printer) error {

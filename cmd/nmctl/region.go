@@ -15,7 +15,7 @@ func newRegionCommand(c *cli) *cobra.Command {
 }
 
 func newRegionListCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.watchable(&cobra.Command{
 		Use: "list", Short: "List the memory regions, how full they are, and who lives there", Args: positional(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
@@ -30,7 +30,7 @@ func newRegionListCommand(c *cli) *cobra.Command {
 			})
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	}, "the list")
 }
 
 // regionView is pb.Region to be printed.

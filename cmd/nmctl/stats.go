@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -16,22 +14,7 @@ import (
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 )
 
-// statsOptions are the flags of stats.
-type statsOptions struct {
-	watch    bool
-	interval time.Duration
-	count    int
-}
-
-// AddFlags declares the flags.
-func (o *statsOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.BoolVarP(&o.watch, "watch", "w", false, "print rates per second again and again")
-	flags.DurationVar(&o.interval, "interval", time.Second, "with --watch: time between prints, 100ms to 1h")
-	flags.IntVar(&o.count, "count", 0, "with --watch: end after so many prints (default 0: never)")
-}
-
 func newStatsCommand(c *cli) *cobra.Command {
-	var o statsOptions
 	cmd := &cobra.Command{
 		Use:   "stats [PORT...]",
 		Short: "Show the counters of ports, lcores and memory regions",
@@ -43,29 +26,22 @@ func newStatsCommand(c *cli) *cobra.Command {
 		Example: "  nmctl stats\n  nmctl stats --watch vale0:1\n  nmctl stats -o json | jq '.ports[] | {name, lost: ([.drops[]] | add)}'",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, ports []string) error {
-			if !o.watch {
-				if cmd.Flags().Changed("interval") || cmd.Flags().Changed("count") {
-					return wrongUsage(cmd, "--interval and --count need --watch")
-				}
-				return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
-					return o.Run(ctx, pb.NewStatsServiceClient(conn), out, ports)
+			if c.watch.on {
+				return c.stream(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
+					return watchStats(ctx, pb.NewStatsServiceClient(conn), out, ports, c.watch)
 				})
 			}
-			if o.count < 0 {
-				return wrongUsage(cmd, "--count %d: expected 0 or more", o.count)
-			}
-			return c.stream(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
-				return o.Watch(ctx, pb.NewStatsServiceClient(conn), out, ports)
+			return c.call(cmd, func(ctx context.Context, conn grpc.ClientConnInterface, out *printer) error {
+				return showStats(ctx, pb.NewStatsServiceClient(conn), out, ports)
 			})
 		},
 		ValidArgsFunction: c.completeMany(portNames),
 	}
-	o.AddFlags(cmd.Flags())
-	return cmd
+	return c.watchable(cmd, "rates per second")
 }
 
-// Run prints the counters once.
-func (o *statsOptions) Run(ctx context.Context, stats pb.StatsServiceClient, out *printer, ports []string) error {
+// showStats prints the counters once.
+func showStats(ctx context.Context, stats pb.StatsServiceClient, out *printer, ports []string) error {
 	resp, err := stats.GetStats(ctx, &pb.GetStatsRequest{Ports: ports})
 	if err != nil {
 		return err
@@ -73,9 +49,9 @@ func (o *statsOptions) Run(ctx context.Context, stats pb.StatsServiceClient, out
 	return out.print(viewStats(resp.GetSnapshot()))
 }
 
-// Watch prints rates until the context ends, which is how a user ends it, or
+// watchStats prints rates until the context ends, which is how a user ends it, or
 // count is reached.
-func (o *statsOptions) Watch(ctx context.Context, stats pb.StatsServiceClient, out *printer, ports []string) error {
+func watchStats(ctx context.Context, stats pb.StatsServiceClient, out *printer, ports []string, o watchOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := stats.WatchStats(ctx, &pb.WatchStatsRequest{Ports: ports, Interval: durationpb.New(o.interval)})

@@ -24,7 +24,7 @@ func newSwitchCommand(c *cli) *cobra.Command {
 }
 
 func newSwitchListCommand(c *cli) *cobra.Command {
-	return switchVerb(c, "list", "List all switches", cobra.NoFileCompletions, listSwitches)
+	return c.watchable(switchVerb(c, "list", "List all switches", cobra.NoFileCompletions, listSwitches), "the list")
 }
 
 // switchVerb makes a command that has no flags of its own.

@@ -83,33 +83,57 @@ func TestWatchUntilCount(t *testing.T) {
 	}
 }
 
+// Lists that are watched are those that are printed once, again and again.
+func TestWatchLists(t *testing.T) {
+	_, dir := start(t, controltest.Sample())
+	for _, list := range []string{"port list", "switch list", "fdb list vale0 --port vale0:sink", "lcore list", "attachment list vale0:gen", "region list"} {
+		once := mustRun(t, dir, list)
+		if got := mustRun(t, dir, list+" --watch --interval 100ms --count 2"); got != once+"\n"+once {
+			t.Errorf("%s is first\n%s\nand then\n%s", list, once, got)
+		}
+		lines := strings.SplitAfter(mustRun(t, dir, list+" -w --interval 100ms --count 2 -o json"), "\n")
+		if len(lines) != 3 || lines[0] != lines[1] || !json.Valid([]byte(lines[0])) {
+			t.Errorf("%s as JSON: %q, want two equal lines", list, lines)
+		}
+		if got := mustRun(t, dir, list+" -w --interval 100ms --count 2 -o yaml"); strings.Count("\n"+got, "\n---\n") != 1 {
+			t.Errorf("%s as YAML is not two documents:\n%s", list, got)
+		}
+	}
+}
+
 // Ending the watch is how one leaves it, not a failure.
 func TestWatchUntilInterrupted(t *testing.T) {
 	_, dir := start(t, controltest.Sample())
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	reader, writer := io.Pipe()
-	go func() {
-		_, _ = reader.Read(make([]byte, 1)) // the first print has begun
+	for _, what := range []string{"stats", "port list"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		reader, writer := io.Pipe()
+		go func() {
+			_, _ = reader.Read(make([]byte, 1)) // the first print has begun
+			cancel()
+			_, _ = io.Copy(io.Discard, reader)
+		}()
+		var stderr bytes.Buffer
+		line := strings.Fields(what + " --watch --interval 100ms --runtime-dir " + dir)
+		if status := run(ctx, line, writer, &stderr); status != exitOK {
+			t.Errorf("%s: status %d, %s", what, status, stderr.String())
+		}
 		cancel()
-		_, _ = io.Copy(io.Discard, reader)
-	}()
-	var stderr bytes.Buffer
-	if status := run(ctx, []string{"--runtime-dir", dir, "stats", "--watch", "--interval", "100ms"}, writer, &stderr); status != exitOK {
-		t.Errorf("status %d, %s", status, stderr.String())
 	}
 }
 
 func TestWatchEndsWithTheDaemon(t *testing.T) {
-	plane, dir := start(t, controltest.Sample())
-	reader, writer := io.Pipe()
-	go func() {
-		_, _ = reader.Read(make([]byte, 1))
-		plane.Set(func(s *controltest.State) { s.Panic = "gone" })
-		_, _ = io.Copy(io.Discard, reader)
-	}()
-	var stderr bytes.Buffer
-	if status := run(t.Context(), []string{"--runtime-dir", dir, "stats", "--watch", "--interval", "100ms"}, writer, &stderr); status != exitError || !strings.Contains(stderr.String(), "bug in netmapd") {
-		t.Errorf("status %d, %s", status, stderr.String())
+	for _, what := range []string{"stats", "port list"} {
+		plane, dir := start(t, controltest.Sample())
+		reader, writer := io.Pipe()
+		go func() {
+			_, _ = reader.Read(make([]byte, 1))
+			plane.Set(func(s *controltest.State) { s.Panic = "gone" })
+			_, _ = io.Copy(io.Discard, reader)
+		}()
+		var stderr bytes.Buffer
+		line := strings.Fields(what + " --watch --interval 100ms --runtime-dir " + dir)
+		if status := run(t.Context(), line, writer, &stderr); status != exitError || !strings.Contains(stderr.String(), "bug in netmapd") {
+			t.Errorf("%s: status %d, %s", what, status, stderr.String())
+		}
 	}
 }
