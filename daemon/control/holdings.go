@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	pb "github.com/netmapd/netmapd/api/proto/netmapd/v1"
 	"github.com/netmapd/netmapd/port"
@@ -16,22 +15,13 @@ type attachmentService struct {
 	plane Plane
 }
 
-// ListAttachments goes by the ids of ports: a page token is how many attachments
-// came before, so one that comes meanwhile may show twice.
+// ListAttachments goes by the ids of ports and the age of attachments.
 func (s *attachmentService) ListAttachments(ctx context.Context, req *pb.ListAttachmentsRequest) (*pb.ListAttachmentsResponse, error) {
 	var p problems
 	if req.GetPort() != "" {
 		p.name("port", req.GetPort())
 	}
-	p.atMost("page_size", req.GetPageSize(), maxPage)
-	before := 0
-	if token := req.GetPageToken(); token != "" {
-		n, err := strconv.ParseUint(token, 10, 31)
-		if err != nil {
-			p.add("page_token", "%.64q is none that ListAttachments returned", token)
-		}
-		before = int(n)
-	}
+	at := p.page(req)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -39,32 +29,46 @@ func (s *attachmentService) ListAttachments(ctx context.Context, req *pb.ListAtt
 	if err != nil {
 		return nil, err
 	}
-	var all []*pb.Attachment
-	for _, p := range ports {
-		users := slices.Clone(p.Users)
-		slices.SortStableFunc(users, func(a, b port.User) int { return a.Since.Compare(b.Since) })
-		for _, u := range users {
-			all = append(all, &pb.Attachment{Port: text(p.Name), RegionId: uint32(p.RegionID), User: userToProto(u)})
-		}
-	}
-	page := cmp.Or(int(req.GetPageSize()), defaultPage)
-	first := min(before, len(all))
-	end := min(first+page, len(all))
-	resp := &pb.ListAttachmentsResponse{Attachments: all[first:end]}
-	if end < len(all) {
-		resp.NextPageToken = strconv.Itoa(end)
+	list, next := cut(holdings(ports), func(h holding) string { return h.key }, at)
+	resp := &pb.ListAttachmentsResponse{NextPageToken: next}
+	for _, h := range list {
+		resp.Attachments = append(resp.Attachments, &pb.Attachment{Port: text(h.port.Name), RegionId: uint32(h.port.RegionID), User: userToProto(h.user)})
 	}
 	return resp, nil
 }
 
-// ports are all, by id, or the one of a name.
+// holding is an attachment with its place in the list.
+type holding struct {
+	port port.Info
+	user port.User
+	key  string
+}
+
+// holdings are those of all users of these ports. A process that has a port open
+// several times since one moment has numbers in its keys.
+func holdings(ports []port.Info) (all []holding) {
+	for _, p := range ports {
+		times := map[string]int{}
+		for _, u := range p.Users {
+			var since int64
+			if !u.Since.IsZero() {
+				since = u.Since.UnixNano()
+			}
+			key := fmt.Sprintf("%020d %020d %d", p.ID, since, u.PID)
+			times[key]++
+			all = append(all, holding{p, u, fmt.Sprintf("%s %d", key, times[key])})
+		}
+	}
+	return all
+}
+
+// ports are all, or the one of a name.
 func (s *attachmentService) ports(ctx context.Context, name string) ([]port.Info, error) {
 	if name != "" {
 		p, err := s.plane.Port(ctx, name)
 		return []port.Info{p}, err
 	}
-	all, err := s.plane.Ports(ctx)
-	return byID(all), err
+	return s.plane.Ports(ctx)
 }
 
 func byID(ports []port.Info) []port.Info {

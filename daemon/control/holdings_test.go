@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -17,9 +18,9 @@ func TestAttachmentsInPages(t *testing.T) {
 	for i := range 7 {
 		state.Ports = append(state.Ports, port.Info{ID: uint64(7 - i), Name: fmt.Sprint("vale0:", 7-i), Users: make([]port.User, 2)})
 	}
-	_, _, conn := start(t, state)
+	plane, _, conn := start(t, state)
 	client := pb.NewAttachmentServiceClient(conn)
-	got, pages, token := "", 0, ""
+	got, pages, token, second := "", 0, "", ""
 	for more := true; more; more = token != "" {
 		resp, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{PageSize: 4, PageToken: token})
 		if err != nil {
@@ -29,12 +30,14 @@ func TestAttachmentsInPages(t *testing.T) {
 			got += a.GetPort()[6:]
 		}
 		token = resp.GetNextPageToken()
-		pages++
+		if pages++; pages == 1 {
+			second = token
+		}
 	}
 	if got != "11223344556677" || pages != 4 {
 		t.Errorf("%d pages with %s", pages, got)
 	}
-	for _, req := range []*pb.ListAttachmentsRequest{{PageSize: 10001}, {PageToken: "x"}, {PageToken: "-1"}, {Port: "\x00"}} {
+	for _, req := range []*pb.ListAttachmentsRequest{{PageSize: 10001}, {PageToken: "x"}, {PageToken: "!"}, {Port: "\x00"}} {
 		if _, err := client.ListAttachments(testContext(t), req); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%v: %v", req, err)
 		}
@@ -42,8 +45,12 @@ func TestAttachmentsInPages(t *testing.T) {
 	if _, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{Port: "none"}); status.Code(err) != codes.NotFound {
 		t.Errorf("of no port: %v", err)
 	}
-	if resp, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{PageToken: "99"}); err != nil || len(resp.GetAttachments()) != 0 {
-		t.Errorf("beyond the end: %v, %v", resp, err)
+	plane.Set(func(s *controltest.State) { // half of what was listed goes, and the rest stays where it is
+		s.Ports = slices.DeleteFunc(s.Ports, func(p port.Info) bool { return p.ID == 1 })
+	})
+	resp, err := client.ListAttachments(testContext(t), &pb.ListAttachmentsRequest{PageToken: second})
+	if err != nil || len(resp.GetAttachments()) != 10 || resp.GetAttachments()[0].GetPort() != "vale0:3" {
+		t.Errorf("after a change the second page is %v, %v", resp, err)
 	}
 }
 

@@ -56,7 +56,7 @@ func valid() map[string][]proto.Message {
 		"CaptureService.Capture": {
 			&pb.CaptureRequest{Ports: []string{"eth0"}, Direction: 1, SnapLength: 60, Filter: []*pb.BpfInstruction{{Code: 0x15, Jt: 0, Jf: 0, K: 1}, {Code: 6}}},
 		},
-		"AttachmentService.ListAttachments": {&pb.ListAttachmentsRequest{Port: "eth0", PageSize: 1, PageToken: "1"}},
+		"AttachmentService.ListAttachments": {&pb.ListAttachmentsRequest{Port: "eth0", PageSize: 1, PageToken: "MDE"}},
 		"EventService.WatchEvents":          {&pb.WatchEventsRequest{Ports: []string{"eth0"}}},
 		"RegionService.ListRegions":         {&pb.ListRegionsRequest{PageSize: 1, PageToken: "eA"}},
 		"LcoreService.ListLcores":           {&pb.ListLcoresRequest{}},
