@@ -159,8 +159,8 @@ func short(object string) string {
 	return object
 }
 
-// Audit writes the line that each change and each refusal leaves in the log. Who calls it for refusals bounds their
-// number: a peer can be refused as often as it likes.
+// Audit writes the line that each change and each refusal leaves in the log. A peer can be refused as often as
+// it likes: the log is to be a limited one (package logs).
 func (g *Guard) Audit(id Identity, action, object string, err error) {
 	attrs := []any{"action", action, "object", short(object), "who", id.String()}
 	switch {

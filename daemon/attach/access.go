@@ -52,12 +52,11 @@ func (c *conn) permitLegacy(ioctl uint32, nr *abi.Legacy) error {
 	return c.permit(legacyTypes[nr.Cmd], name)
 }
 
-// may checks the policy; a refusal is worth a line of the audit, as far as a
-// client's warnings go.
+// may checks the policy; a refusal is worth a line of the audit.
 func (c *conn) may(verb access.Verb, name string) error {
 	err := c.srv.guard.Check(c.id, verb, name)
 	if err != nil {
-		c.srv.warnings.warn(c.log.With("action", string(verb), "object", name, "result", "denied"), "audit", err)
+		c.log.With("action", string(verb), "object", name, "result", "denied").Warn("audit", "err", err)
 	}
 	return err
 }

@@ -50,7 +50,7 @@ func (c *conn) run() {
 		m, err := receive(c.unix, buf)
 		if err != nil && m.reply < 0 {
 			if !isEnd(err) {
-				c.srv.warnings.warn(c.log, "attach connection ended", err)
+				c.log.Warn("attach connection ended", "err", err)
 			}
 			return
 		}
@@ -62,7 +62,7 @@ func (c *conn) run() {
 		}
 		c.respond(m, res, err)
 		if malformed {
-			c.srv.warnings.warn(c.log, "attach connection ended", err)
+			c.log.Warn("attach connection ended", "err", err)
 			return
 		}
 	}
@@ -79,7 +79,7 @@ func (c *conn) respond(m message, res result, err error) {
 	}
 	if serr := answer(m.reply, b, res.fds...); serr != nil && !c.unanswered {
 		c.unanswered = true // once: it is the client's choice how often it asks
-		c.srv.warnings.warn(c.log, "attach request not answered", serr)
+		c.log.Warn("attach request not answered", "err", serr)
 	}
 	if res.done != nil {
 		res.done()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/daemon/access"
+	"github.com/netmapd/netmapd/daemon/logs"
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
@@ -60,7 +61,7 @@ func newLoggingBench(t *testing.T, limits Limits, log io.Writer) *bench {
 	dir, err := os.MkdirTemp("", "nma")
 	must(t, err)
 	b := &bench{
-		Server: New(newRegistry(t), NewTickets(), access.NewGuard(slog.New(slog.DiscardHandler)), limits, slog.New(slog.NewTextHandler(log, nil))),
+		Server: New(newRegistry(t), NewTickets(), access.NewGuard(slog.New(slog.DiscardHandler)), limits, slog.New(logs.Limited(slog.NewTextHandler(log, nil)))),
 		path:   filepath.Join(dir, "s"), done: make(chan error, 1),
 	}
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: b.path, Net: "unixpacket"})

@@ -176,7 +176,8 @@ func TestLogIsNotFilled(t *testing.T) {
 	if n := text.count("attach request not answered"); n != 1 {
 		t.Errorf("%d lines about one connection, want 1", n)
 	}
-	for range 10 * warnLines {
+	const mistakes = 300
+	for range mistakes {
 		bad := b.dial(t)
 		_, err := bad.Write([]byte("this is no request"))
 		must(t, err)
@@ -184,7 +185,7 @@ func TestLogIsNotFilled(t *testing.T) {
 			t.Fatal("the connection goes on")
 		}
 	}
-	if n := text.count("\n"); n != warnLines+1 || text.count("left out") != 1 {
-		t.Errorf("%d lines about %d mistakes, want %d and one that says so", n, 10*warnLines+1, warnLines)
+	if n := text.count("attach connection ended"); n < 1 || n > mistakes/2 { // 60, or some more if a new minute begins meanwhile
+		t.Errorf("%d lines about %d mistakes", n, mistakes)
 	}
 }

@@ -43,7 +43,6 @@ type Server struct {
 	timeout time.Duration // for one request's work on the dataplane
 	log     *slog.Logger
 
-	warnings warnings
 	refusals chan struct{} // refused connections being closed
 
 	mu       sync.Mutex
@@ -69,12 +68,13 @@ func (l Limits) conns() int {
 	return l.Sessions + l.Descriptors + spareConns
 }
 
-// New makes a server over a registry.
+// New makes a server over a registry. What clients do wrong is logged as often as they do it: the log is to be a limited
+// one (package logs).
 func New(reg *port.Registry, tickets *Tickets, guard *access.Guard, limits Limits, log *slog.Logger) *Server {
 	return &Server{
 		reg: reg, tickets: tickets, guard: guard, limits: limits, timeout: 5 * time.Second, log: log,
-		warnings: warnings{log: log}, refusals: make(chan struct{}, maxRefusals),
-		conns: map[*conn]struct{}{}, sessions: map[uint64]*port.Session{}, perUID: map[int]*usage{},
+		refusals: make(chan struct{}, maxRefusals),
+		conns:    map[*conn]struct{}{}, sessions: map[uint64]*port.Session{}, perUID: map[int]*usage{},
 	}
 }
 
@@ -100,7 +100,7 @@ func (s *Server) Serve(ln *net.UnixListener) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case isShortage(err):
-			s.warnings.warn(s.log, "accept on the attach socket", err)
+			s.log.Warn("accept on the attach socket", "err", err)
 			time.Sleep(100 * time.Millisecond) // somebody may give something back
 			continue
 		case err != nil:
@@ -216,7 +216,7 @@ const maxRefusals = 1024
 // refuse closes a connection without serving it. The others wait for that only
 // when a client holds up very many.
 func (s *Server) refuse(log *slog.Logger, u *net.UnixConn, why error) {
-	s.warnings.warn(log, "attach connection refused", why)
+	log.Warn("attach connection refused", "err", why)
 	s.refusals <- struct{}{}
 	go func() {
 		_ = u.Close()

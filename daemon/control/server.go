@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
@@ -38,8 +37,6 @@ type Server struct {
 	guard  *access.Guard
 	log    *slog.Logger
 
-	refusals *rate.Limiter // of lines in the audit
-
 	stopping chan struct{} // closed by the first Stop; ends the streams
 	stop     sync.Once
 }
@@ -65,7 +62,6 @@ func NewServer(plane Plane, o Options) *Server {
 	}
 	s := &Server{
 		health: health.NewServer(), guard: o.Guard, log: o.Log, stopping: make(chan struct{}),
-		refusals: rate.NewLimiter(rate.Every(time.Second), 20),
 	}
 	opts := []grpc.ServerOption{
 		grpc.Creds(newServerCredentials(o.TLS)),
