@@ -20,6 +20,7 @@ import (
 
 	"github.com/netmapd/netmapd/daemon/config"
 	"github.com/netmapd/netmapd/daemon/control"
+	"github.com/netmapd/netmapd/daemon/logs"
 	"github.com/netmapd/netmapd/daemon/plan"
 	"github.com/netmapd/netmapd/port"
 	vale "github.com/netmapd/netmapd/switch"
@@ -27,9 +28,10 @@ import (
 
 // Source is where the configuration comes from, for a reload to read it again.
 type Source struct {
-	File  string         // "" for none
-	Flags *pflag.FlagSet // they hold over every file; may be nil
-	Level *slog.LevelVar // of the log; nil: it cannot be changed
+	File   string         // "" for none
+	Flags  *pflag.FlagSet // they hold over every file; may be nil
+	Level  *slog.LevelVar // of the log; nil: it cannot be changed
+	Format *logs.Format   // of the log; nil: it cannot be changed
 }
 
 // configuration is what was applied, and how that went. One change is made at a
@@ -321,6 +323,9 @@ func (t *target) Settings(_ context.Context, c *config.Config) error {
 	d.reg.SetUserLimits(trusted, c.Limits.ExtraBufsPerUID, userBytes(c.Limits))
 	d.reg.SetSeparateUsers(c.Access.SeparateUsers)
 	d.setLogLevel(c.Log.Level)
+	if f := d.conf.src.Format; f != nil {
+		f.Set(c.Log.Format)
+	}
 	return nil
 }
 

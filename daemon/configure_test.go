@@ -82,6 +82,21 @@ func (p *process) state() string {
 	return strings.Join(lines, "\n")
 }
 
+// The form of the log changes with the configuration, and shows in it.
+func TestReloadLogFormat(t *testing.T) {
+	p, file := startFile(t, "version: 1\n")
+	must(t, os.WriteFile(file, []byte("version: 1\nlog: {format: json}\n"), 0o600))
+	p.hangup()
+	if got := p.shown().GetYaml(); !strings.Contains(got, "format: json") {
+		t.Errorf("the configuration is shown as\n%s", got)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0) // all that it said has come
+	if out := p.out.String(); !strings.Contains(out, `"msg":"reload: done","changes":1}`) || strings.Contains(out, "restart") {
+		t.Errorf("the log is\n%s", out)
+	}
+}
+
 // A file that changed is applied as a whole, while a client of another switch
 // goes on; one that is broken, or fails half-way, changes nothing.
 func TestReload(t *testing.T) {

@@ -30,7 +30,6 @@ func (s *spans) Export(_ context.Context, req *collector.ExportTraceServiceReque
 
 // Spans of calls, good and bad, reach the collector, the last ones when netmapd stops.
 func TestTelemetry(t *testing.T) {
-	t.Parallel()
 	dir := tempDir(t)
 	socket := filepath.Join(dir, "otel.sock")
 	ln, err := net.Listen("unix", socket)
@@ -78,7 +77,6 @@ func TestTelemetry(t *testing.T) {
 
 // A collector that is away holds up neither calls nor, for long, the stop.
 func TestTelemetryWithoutCollector(t *testing.T) {
-	t.Parallel()
 	dir := tempDir(t)
 	p := start(t, dir, "version: 1\ntelemetry: {endpoint: 'unix:"+filepath.Join(dir, "nobody.sock")+"'}\n")
 	_, err := pb.NewSystemServiceClient(p.api()).GetInfo(limited(t), &pb.GetInfoRequest{})

@@ -58,11 +58,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "netmapd: the configuration is fine")
 		return exitOK
 	}
-	return serve(cfg, daemon.Source{File: f.File, Flags: f.FlagSet, Level: new(slog.LevelVar)}, stderr)
+	return serve(cfg, daemon.Source{File: f.File, Flags: f.FlagSet, Level: new(slog.LevelVar), Format: new(logs.Format)}, stderr)
 }
 
 func serve(cfg *config.Config, src daemon.Source, stderr io.Writer) int {
-	log := newLogger(cfg.Log, src.Level, stderr)
+	log := newLogger(cfg.Log, src, stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	hangups := make(chan os.Signal, 1) // one that comes too early is no reason to die
@@ -115,11 +115,8 @@ func again(cpus *unix.CPUSet, flag string) error {
 	return unix.Exec("/proc/self/exe", append(os.Args, flag), os.Environ())
 }
 
-func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
-	_ = level.UnmarshalText([]byte(c.Level)) // the configuration allows known levels only
-	opt := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(logs.Limited(slog.NewJSONHandler(w, opt)))
-	}
-	return slog.New(logs.Limited(slog.NewTextHandler(w, opt)))
+func newLogger(c config.Log, src daemon.Source, w io.Writer) *slog.Logger {
+	_ = src.Level.UnmarshalText([]byte(c.Level)) // the configuration allows known levels only
+	src.Format.Set(c.Format)
+	return slog.New(logs.Limited(src.Format.Handler(w, &slog.HandlerOptions{Level: src.Level})))
 }

@@ -118,7 +118,7 @@ func differences(a, b *config.Config) (c changes) {
 	for _, key := range config.Changed(a, b) {
 		switch top, _, _ := strings.Cut(key, "."); {
 		case top == "ports" || top == "switches":
-		case top == "access" && key != "access.group", key == "log.level", top == "interfaces", key == "memory.hugepage-users",
+		case top == "access" && key != "access.group", top == "log", top == "interfaces", key == "memory.hugepage-users",
 			top == "limits" && key != "limits.control-timeout":
 			c.settings = append(c.settings, key)
 		default:
