@@ -130,7 +130,7 @@ func (d *Desc) newLoop(c *LoopConfig) (*loop, error) {
 	for i, r := range rings {
 		_, _, rtail := r.blk.Library()
 		own := &Ring{
-			ring: abi.Ring{RingHeader: &abi.RingHeader{Tail: rtail}, Slots: r.ring.Slots},
+			ring: abi.Ring{RingHeader: &abi.RingHeader{Tail: rtail, OffsetMask: r.ring.OffsetMask}, Slots: r.ring.Slots},
 			blk:  r.blk, bufs: r.bufs, n: r.n, dir: r.dir, id: r.id, host: r.host,
 			indirect: r.indirect, session: r.session, peer: r.peer,
 		}

@@ -73,6 +73,9 @@ func (r *Ring) syncDirect() (out outcome) {
 		news := true
 		if r.dir == abi.DirTx {
 			var end uint32
+			if mask, most := b.PeerOffsets(); mask != 0 {
+				r.shift(p, mask, most, hwcur, head)
+			}
 			if end, news = r.ring.Send(p.slots, hwcur, head); news {
 				given = end
 			}
@@ -99,6 +102,14 @@ func (r *Ring) syncDirect() (out outcome) {
 		r.stamp()
 	}
 	return out
+}
+
+// shift moves frames to where a receiver with offsets finds them.
+func (r *Ring) shift(p *peer, mask uint64, most, from, to uint32) {
+	size := r.bufs.Size()
+	r.ring.Shift(p.slots, r.bufs, &abi.PipeOffsets{
+		FromMask: r.ring.OffsetMask, FromMax: size, ToMask: mask, ToMax: min(most, size),
+	}, from, to)
 }
 
 // before is the slot before i in a ring of n.

@@ -3,6 +3,7 @@ package netmap
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -27,20 +28,22 @@ type pipeVector struct {
 	others, hwtail   uint32
 	mark             uint32
 	chained, changed uint32
+	from, mask       uint64
+	most             uint32
 }
 
-const pipeVectorFormat = "pipe %s %d ring %d %d %d lib %d %d %d own %d %d other %d %d mark %d slots %d %d"
+const pipeVectorFormat = "pipe %s %d ring %d %d %d lib %d %d %d own %d %d other %d %d mark %d slots %d %d offsets %d %d %d"
 
 func (v *pipeVector) fields() []any {
 	return []any{
 		&v.dir, &v.n, &v.head, &v.cur, &v.tail, &v.rhead, &v.rcur, &v.rtail, &v.hwcur, &v.given, &v.others, &v.hwtail,
-		&v.mark, &v.chained, &v.changed,
+		&v.mark, &v.chained, &v.changed, &v.from, &v.mask, &v.most,
 	}
 }
 
 func (v *pipeVector) String() string {
 	return fmt.Sprintf(pipeVectorFormat, v.dir, v.n, v.head, v.cur, v.tail, v.rhead, v.rcur, v.rtail, v.hwcur, v.given,
-		v.others, v.hwtail, v.mark, v.chained, v.changed)
+		v.others, v.hwtail, v.mark, v.chained, v.changed, v.from, v.mask, v.most)
 }
 
 // sum is FNV-1a of the slots of a ring, word by word, and of what they carry.
@@ -54,13 +57,42 @@ func sum(s abi.Slots) uint64 {
 	return h
 }
 
+const vectorBufs = 40
+
+// fillBufs gives every eight bytes another value.
+func fillBufs(b abi.Bufs) {
+	const step = 0x9e3779b97f4a7c15
+	x := uint64(abi.MinBufIndex) * uint64(b.Size()/8)
+	x *= step
+	for i := range b.Num() - abi.MinBufIndex {
+		for buf := b.Get(abi.MinBufIndex + i); len(buf) > 0; buf = buf[8:] {
+			binary.NativeEndian.PutUint64(buf, x)
+			x += step
+		}
+	}
+}
+
+// sumBufs is FNV-1a of the buffers of the ring, word by word, where frames may have been moved in them.
+func sumBufs(b abi.Bufs, v *pipeVector) uint64 {
+	if v.mask == 0 {
+		return 0
+	}
+	h := uint64(14695981039346656037)
+	for i := range v.n {
+		for buf := b.Get(2 + i); len(buf) > 0; buf = buf[8:] {
+			h = (h ^ binary.NativeEndian.Uint64(buf)) * 1099511628211
+		}
+	}
+	return h
+}
+
 // replayPipe lays the state out, syncs, and returns the line with the result behind it.
 func (m *vectorRing) replayPipe(tb testing.TB, v *pipeVector) string {
 	view, err := m.mem.Ring(0, v.n)
 	must(tb, err)
 	other, err := m.mem.Ring(2048, v.n)
 	must(tb, err)
-	pool, err := m.mem.Bufs(4096, 100, 2048)
+	pool, err := m.mem.Bufs(4096, vectorBufs, 2048)
 	must(tb, err)
 	blk, err := m.blk.SyncBlock(0)
 	must(tb, err)
@@ -71,11 +103,19 @@ func (m *vectorRing) replayPipe(tb testing.TB, v *pipeVector) string {
 		view.StorePtr(i, uint64(1000+i))
 		other.Store(i, abi.MakeWord(50+i, 0, 0))
 		other.StorePtr(i, 0)
+		if v.mask != 0 {
+			other.StorePtr(i, uint64(290*i))
+		}
 	}
+	if v.mask != 0 {
+		fillBufs(pool)
+	}
+	view.OffsetMask = v.from
 	view.SetUser(v.head, v.cur, v.tail)
 	blk.Reset(0, 0)
 	peerBlk.Reset(0, 0)
 	blk.SetLibrary(v.rhead, v.rcur, v.rtail)
+	blk.SetPeerOffsets(v.mask, v.most)
 	blk.PublishDaemon(v.others, v.hwtail)
 	peerBlk.PublishDaemon(v.hwcur, v.given)
 	blk.SetState(abi.RingDirect)
@@ -93,8 +133,8 @@ func (m *vectorRing) replayPipe(tb testing.TB, v *pipeVector) string {
 	if peerBlk.TakeClientMark() {
 		mark = 1
 	}
-	return fmt.Sprintf("%v => %s ring %d %d %d lib %d %d %d own %d %d mark %d sums %d %d", v, outcomeText(out),
-		r.Head(), r.Cur(), r.Tail(), rhead, rcur, rtail, hwcur, given, mark, sum(view.Slots), sum(other.Slots))
+	return fmt.Sprintf("%v => %s ring %d %d %d lib %d %d %d own %d %d mark %d sums %d %d %d", v, outcomeText(out),
+		r.Head(), r.Cur(), r.Tail(), rhead, rcur, rtail, hwcur, given, mark, sum(view.Slots), sum(other.Slots), sumBufs(pool, v))
 }
 
 func TestPipeVectors(t *testing.T) {
@@ -178,5 +218,9 @@ func randomPipe(r *rand.Rand) *pipeVector {
 	v.cur, v.rcur, v.tail = either(v.head, at()), either(v.rhead, at()), either(v.rtail, at())
 	v.given, v.mark = either(v.hwcur, at()), r.Uint32N(2)
 	v.chained, v.changed = r.Uint32()&r.Uint32()&(1<<n-1), r.Uint32()&r.Uint32()&(1<<n-1)
+	if r.Uint32N(16) == 0 {
+		masks := []uint64{0, 0x3f, 0x7ff, ^uint64(0)}
+		v.from, v.mask, v.most = masks[r.Uint32N(4)], masks[1+r.Uint32N(3)], r.Uint32N(2100)
+	}
 	return v
 }

@@ -22,6 +22,8 @@ type Pipe struct {
 
 // NewPipe joins two rings of equal size. They are carried until GiveBack.
 func NewPipe(tx, rx *Ring) *Pipe {
+	rx.sender = tx.blk
+	rx.showOffsets(tx.blk)
 	return &Pipe{tx: tx, rx: rx, far: tx.bufs.Base() != rx.bufs.Base()}
 }
 
@@ -169,7 +171,11 @@ func (p *Pipe) Move(from, to *Ring) *Pipe {
 		onWay := t.dist(r.ix.HwCur, i) < n
 		w := from.slots.Load(i)
 		if onWay && from == r {
-			to.receive(i, from.bufs.Get(w.Idx()), w, from.slots.LoadPtr(i))
+			where := offsetsOf(t, to)
+			if p.far {
+				where = offsetsOf(from, to)
+			}
+			to.receive(i, from.bufs.Get(w.Idx()), w, from.slots.LoadPtr(i), &where)
 		}
 		if p.far {
 			continue
@@ -197,13 +203,28 @@ func (p *Pipe) not(q *Ring) *Ring {
 	return p.tx
 }
 
-// receive copies a frame into the own buffer of slot i. A buffer that does not
-// exist, on either side, makes an empty frame.
-func (r *Ring) receive(i uint32, src []byte, w abi.Word, ptr uint64) {
+// offsetsOf are the offsets of a sender's ring and a receiver's.
+func offsetsOf(from, to *Ring) (where abi.PipeOffsets) {
+	if o := from.Offsets(); o != nil {
+		where.FromMask, where.FromMax = o.Mask, o.Max
+	}
+	if o := to.Offsets(); o != nil {
+		where.ToMask, where.ToMax = o.Mask, o.Max
+	}
+	return where
+}
+
+// receive copies a frame into the own buffer of slot i, behind the larger offset. A
+// buffer that does not exist, on either side, makes an empty frame.
+func (r *Ring) receive(i uint32, src []byte, w abi.Word, ptr uint64, where *abi.PipeOffsets) {
 	own := r.slots.Load(i)
-	n := copy(r.bufs.Get(own.Idx()), src[:min(int(w.Len()), len(src))])
+	dst := r.bufs.Get(own.Idx())
+	at, to := where.Place(ptr, r.slots.LoadPtr(i), uint32(w.Len()), r.bufs.Size())
+	at, to = min(at, uint32(len(src))), min(to, uint32(len(dst)))
+	src = src[at:]
+	n := copy(dst[to:], src[:min(int(w.Len()), len(src))])
 	r.slots.Store(i, abi.MakeWord(own.Idx(), uint16(n), w.Flags()&^abi.NSBufChanged))
-	r.slots.StorePtr(i, ptr)
+	r.slots.StorePtr(i, ptr&^where.ToMask|uint64(to)&where.ToMask)
 }
 
 // Turn carries what there is, both ways, and returns how many slots it moved.
@@ -223,8 +244,14 @@ func (p *Pipe) forward() int {
 	end, more := r.ix.HwTail, false
 	if p.far {
 		end, more = p.copy(t.ix.HwCur, n)
-	} else if e, ok := t.slots.Send(r.slots, t.ix.HwCur, h); ok {
-		end, more = e, true
+	} else {
+		if r.Offsets() != nil {
+			where := offsetsOf(t, r)
+			t.slots.Shift(r.slots, t.bufs, &where, t.ix.HwCur, h)
+		}
+		if e, ok := t.slots.Send(r.slots, t.ix.HwCur, h); ok {
+			end, more = e, true
+		}
 	}
 	t.ix.HwCur = h
 	if more {
@@ -263,9 +290,10 @@ func (p *Pipe) backward() int {
 // exist, on either side, makes an empty frame: the two are separated.
 func (p *Pipe) copy(from, n uint32) (end uint32, more bool) {
 	t, r := p.tx, p.rx
+	where := offsetsOf(t, r)
 	for i := from; n > 0; n-- {
 		w := t.slots.Load(i)
-		r.receive(i, t.bufs.Get(w.Idx()), w, t.slots.LoadPtr(i))
+		r.receive(i, t.bufs.Get(w.Idx()), w, t.slots.LoadPtr(i), &where)
 		if w.Flags()&abi.NSBufChanged != 0 {
 			t.slots.Store(i, abi.MakeWord(w.Idx(), w.Len(), w.Flags()&^abi.NSBufChanged))
 		}

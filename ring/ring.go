@@ -66,6 +66,7 @@ type Ring struct {
 	waiters atomic.Pointer[[]int]
 	watch   atomic.Pointer[Watch]
 	offsets atomic.Pointer[Offsets]
+	sender  *abi.SyncBlock // of an RX ring of a pipe: the block of the TX ring at the other end
 	lease   lease
 }
 

@@ -96,7 +96,9 @@ struct nmd_sync_block {
 	/* And where the other end of a pipe is. */
 	_Atomic uint64_t peer_ring;  /* offset in the region of the ring there, 0 for none */
 	_Atomic uint32_t peer_block; /* index of its sync block */
-	uint8_t pad4[36];
+	_Atomic uint32_t peer_max;   /* of a TX ring: the offsets of the RX ring there (NC A.8) */
+	_Atomic uint64_t peer_mask;  /* 0: it has none */
+	uint8_t pad4[24];
 };
 
 enum { NMD_DIR_RX = 0, NMD_DIR_TX = 1 };

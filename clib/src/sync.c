@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include "forward.h"
@@ -154,6 +155,39 @@ static uint32_t pass(struct nmd_ring *r, uint32_t from, uint32_t to, uint32_t no
 	return move(src, dst, from, to, none);
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/* shift_one moves the frame of slot i: netmap/abi/pipe.go says where and why. */
+static void shift_one(struct nmd_ring *r, uint32_t i, uint64_t mask, uint64_t max)
+{
+	struct nmd_slot *s = &r->hdr->slot[i];
+	const uint64_t w = LOAD(s->word), ptr = s->ptr, own = r->peer->slot[i].ptr, size = r->buf_size;
+	const uint32_t idx = (uint32_t)w;
+	const uint64_t n = w >> 32 & 0xffff;
+
+	if (idx < NMD_MIN_BUF || idx >= r->buf_count || w >> 48 & NMD_NS_INDIRECT)
+		return;
+	uint64_t at = least(ptr & r->hdr->offset_mask, size);
+	uint64_t to = least(most(ptr & mask, own & mask), max);
+	if (n > size || most(at, to) > size - n)
+		to = at;
+	char *buf = r->bufs + (uint64_t)idx * size;
+	if (at != to)
+		memmove(buf + to, buf + at, n);
+	if ((ptr & mask) != (to & mask))
+		s->ptr = (ptr & ~mask) | (to & mask);
+}
+
+/* shift moves frames in [from, to) to where a receiver with offsets finds them. */
+static void shift(struct nmd_ring *r, uint64_t mask, uint32_t from, uint32_t to)
+{
+	const uint64_t max = least(LOAD(r->blk->peer_max), r->buf_size);
+
+	for (uint32_t i = from; i != to; i = i + 1 == r->slots ? 0 : i + 1)
+		shift_one(r, i, mask, max);
+}
+
 /*
  * sync_direct is the sync of a ring of a direct pipe: it moves the slots itself and
  * plays the daemon for the ring at the other end. The busy word is held. The Go client
@@ -187,6 +221,9 @@ static unsigned sync_direct(struct nmd_ring *r)
 	} else if (head != hwcur) {
 		/* 3. Move the slots: complete packets to the receiver, or all back. */
 		const uint32_t none = n + 1;
+		uint64_t mask = r->dir == NMD_DIR_TX ? LOAD(b->peer_mask) : 0;
+		if (__builtin_expect(mask != 0, 0))
+			shift(r, mask, hwcur, head);
 		uint32_t end = pass(r, hwcur, head, none);
 		if (r->dir == NMD_DIR_RX)
 			end = (head ? head : n) - 1;

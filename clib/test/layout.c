@@ -106,6 +106,8 @@ int main(void)
 	AT(nmd_sync_block, stop, "abi.SyncBlock.stop");
 	AT(nmd_sync_block, peer_ring, "abi.SyncBlock.peerRing");
 	AT(nmd_sync_block, peer_block, "abi.SyncBlock.peerBlock");
+	AT(nmd_sync_block, peer_max, "abi.SyncBlock.peerMax");
+	AT(nmd_sync_block, peer_mask, "abi.SyncBlock.peerMask");
 
 	CONST(NMD_MAGIC, "Magic");
 	CONST(NMD_VERSION, "Version");

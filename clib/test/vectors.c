@@ -9,7 +9,7 @@
 
 #include "../src/sync.h"
 
-enum { MAX_SLOTS = 64, LINE = 512 };
+enum { MAX_SLOTS = 64, LINE = 512, BUFS = 40, BUF_SIZE = 2048 };
 
 static struct {
 	struct nmd_ring_hdr hdr;
@@ -23,6 +23,11 @@ static struct {
 	struct nmd_slot slot[MAX_SLOTS];
 } other;
 static struct nmd_sync_block other_blk;
+
+static union {
+	char bytes[BUFS * BUF_SIZE];
+	uint64_t words[BUFS * BUF_SIZE / 8];
+} bufs;
 
 static const char *outcome(unsigned out)
 {
@@ -95,18 +100,30 @@ static uint64_t sum(const struct nmd_slot *slot, uint32_t n)
 	return h;
 }
 
+/* sum_bufs is FNV-1a of the buffers that slots of a ring of n name. */
+static uint64_t sum_bufs(uint32_t n)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (uint32_t i = 2 * BUF_SIZE / 8; i < (2 + n) * BUF_SIZE / 8; i++)
+		h = (h ^ bufs.words[i]) * 1099511628211u;
+	return h;
+}
+
 /* run_pipe does one line of ring/testdata/pipe.txt; false if it is none. */
 static int run_pipe(char *line)
 {
 	char dir[4];
-	uint32_t n, v[13];
+	uint32_t n, v[13], max;
+	uint64_t from, mask;
 	int used = 0;
 
 	if (sscanf(line,
 		   "pipe %3s %" SCNu32 " ring %" SCNu32 " %" SCNu32 " %" SCNu32 " lib %" SCNu32 " %" SCNu32 " %" SCNu32
-		   " own %" SCNu32 " %" SCNu32 " other %" SCNu32 " %" SCNu32 " mark %" SCNu32 " slots %" SCNu32 " %" SCNu32 "%n",
+		   " own %" SCNu32 " %" SCNu32 " other %" SCNu32 " %" SCNu32 " mark %" SCNu32 " slots %" SCNu32 " %" SCNu32
+		   " offsets %" SCNu64 " %" SCNu64 " %" SCNu32 "%n",
 		   dir, &n, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11], &v[12],
-		   &used) != 15 ||
+		   &from, &mask, &max, &used) != 18 ||
 	    n < 2 || n > 32)
 		return 0;
 	struct nmd_ring r = {
@@ -116,8 +133,9 @@ static int run_pipe(char *line)
 		.slots = n,
 		.dir = strcmp(dir, "tx") == 0 ? NMD_DIR_TX : NMD_DIR_RX,
 		.session = 7,
-		.buf_count = 100,
-		.buf_size = 2048,
+		.buf_count = BUFS,
+		.buf_size = BUF_SIZE,
+		.bufs = bufs.bytes,
 		.peer = &other.hdr,
 		.peer_blk = &other_blk,
 	};
@@ -126,8 +144,14 @@ static int run_pipe(char *line)
 		ring.slot[i].word = (2 + i) | (uint64_t)60 << 32 | flags << 48;
 		ring.slot[i].ptr = 1000 + i;
 		other.slot[i].word = 50 + i;
-		other.slot[i].ptr = 0;
+		other.slot[i].ptr = mask ? 290 * i : 0;
 	}
+	if (mask)
+		for (uint32_t i = 0; i < sizeof bufs.words / 8; i++)
+			bufs.words[i] = i * 0x9e3779b97f4a7c15u;
+	ring.hdr.offset_mask = from;
+	blk.peer_mask = mask;
+	blk.peer_max = max;
 	ring.hdr.head = v[0];
 	ring.hdr.cur = v[1];
 	ring.hdr.tail = v[2];
@@ -140,9 +164,9 @@ static int run_pipe(char *line)
 	blk.state = NMD_DIRECT;
 	other_blk.appl_need_kick = v[10];
 	unsigned out = nmd_sync(&r);
-	printf("%.*s => %s ring %u %u %u lib %u %u %u own %u %u mark %u sums %" PRIu64 " %" PRIu64 "\n", used, line, outcome(out),
+	printf("%.*s => %s ring %u %u %u lib %u %u %u own %u %u mark %u sums %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", used, line, outcome(out),
 	       ring.hdr.head, ring.hdr.cur, ring.hdr.tail, blk.rhead, blk.rcur, blk.rtail, (uint32_t)other_blk.core,
-	       (uint32_t)(other_blk.core >> 32), other_blk.appl_need_kick, sum(ring.slot, n), sum(other.slot, n));
+	       (uint32_t)(other_blk.core >> 32), other_blk.appl_need_kick, sum(ring.slot, n), sum(other.slot, n), mask ? sum_bufs(n) : 0);
 	return 1;
 }
 

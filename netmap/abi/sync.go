@@ -54,7 +54,9 @@ type SyncBlock struct {
 	_         uint32
 	peerRing  uint64 // offset in the region of the ring at the other end, 0 for none
 	peerBlock uint32 // index of its sync block in this file
-	_         [36]byte
+	peerMax   uint32 // of a TX ring: the offsets of the RX ring there (NC A.8)
+	peerMask  uint64 // 0: it has none
+	_         [24]byte
 }
 
 // SyncBlockSize is the distance between the sync blocks of a port.
@@ -117,6 +119,18 @@ func (b *SyncBlock) SetPeer(ring uint64, block uint32) {
 // Peer loads it; ring is 0 where there is none, or none in this region.
 func (b *SyncBlock) Peer() (ring uint64, block uint32) {
 	return atomic.LoadUint64(&b.peerRing), atomic.LoadUint32(&b.peerBlock)
+}
+
+// SetPeerOffsets says which offsets the RX ring at the other end has; a mask of 0 is
+// none (daemon).
+func (b *SyncBlock) SetPeerOffsets(mask uint64, most uint32) {
+	atomic.StoreUint32(&b.peerMax, most)
+	atomic.StoreUint64(&b.peerMask, mask)
+}
+
+// PeerOffsets loads it.
+func (b *SyncBlock) PeerOffsets() (mask uint64, most uint32) {
+	return atomic.LoadUint64(&b.peerMask), atomic.LoadUint32(&b.peerMax)
 }
 
 // LoadDaemon loads it.
