@@ -240,7 +240,11 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		k.excl = nil
 	}
 	k.showReleased(ctx, p)
-	err := p.be.stop(ctx, k, k.users == 1)
+	last := k.users == 1
+	if last && !p.be.keeps() {
+		k.Retire() // a client whose connection ends later than this may look at it meanwhile
+	}
+	err := p.be.stop(ctx, k, last)
 	if k.users--; k.users > 0 {
 		return err
 	}
@@ -260,7 +264,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	}
 	k.src = nil
 	k.SetOffsets(nil)
-	k.Reset()
+	k.Clear()
 	k.drained = p.region.Drain(k.obj) == nil
 	k.stale = !k.drained
 	return nil

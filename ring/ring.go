@@ -309,13 +309,22 @@ func (r *Ring) Disarm() { r.blk.DisarmDaemon() }
 // and whatever it published that was not taken. Indices go on from there
 // (NC A.3). The ring is unbound, and no lcore may be using it.
 func (r *Ring) Reset() {
+	r.Clear()
+	r.blk.SetState(abi.RingRunning)
+}
+
+// Retire tells a client that still looks at the ring that it has it no more: what is
+// done with the ring next makes no sense to it. Reset undoes it.
+func (r *Ring) Retire() { r.blk.SetState(abi.RingStopped) }
+
+// Clear is Reset for a ring that stays retired.
+func (r *Ring) Clear() {
 	if r.dir == abi.DirRx {
 		r.ix.HwCur = r.ix.HwTail
 	}
 	r.lease.next = r.ix.HwTail
 	r.frozen = false
 	r.blk.Reset(r.ix.HwCur, r.ix.HwTail)
-	r.blk.SetState(abi.RingRunning)
 }
 
 // Unread counts the frames and bytes delivered to an RX ring and not released
