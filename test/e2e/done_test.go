@@ -44,7 +44,7 @@ func TestThousandKills(t *testing.T) {
 			}
 			return nil
 		})
-		return d.state(t)
+		return d.settled(t)
 	}
 	before, memory := alone(), d.residentKB(t)
 	for i := 100; i < 1000; i++ {

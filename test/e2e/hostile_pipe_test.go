@@ -56,7 +56,7 @@ func TestPipePeerCorrupts(t *testing.T) {
 	d := startDaemon(t)
 	w := d.watch(t)
 	calm := [2]*netmap.Desc{d.open(t, "netmap:calm{1"), d.open(t, "netmap:calm}1")}
-	before := d.state(t)
+	before := d.settled(t)
 	var buf [2048]byte
 	for life := range 12 {
 		bad := d.openRaw(t, "wild{1", abi.Register{Mode: abi.ModeAllNIC, TxSlots: 64, RxSlots: 64})

@@ -164,7 +164,7 @@ func TestSoak(t *testing.T) {
 		}
 		return nil
 	})
-	idle := d.state(t)
+	idle := d.settled(t)
 	const workers = 4
 	lives := times(20, 2000)
 	var at [workers]*child
@@ -219,7 +219,7 @@ func TestOpenClose(t *testing.T) {
 		{"extmem", []string{"vale0:x"}, []netmap.Option{netmap.WithExtmem(mem, abi.PoolsInfo{})}},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
-			before := d.state(t)
+			before := d.settled(t)
 			for range times(25, 10000) {
 				var all []*netmap.Desc
 				for _, spec := range c.specs {

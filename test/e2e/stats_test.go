@@ -93,6 +93,24 @@ func (d *daemon) state(t *testing.T) string {
 	return holdings(d.snapshot(t)) + "\nopen files: " + d.openFiles()
 }
 
+// settled is what the daemon holds once it has ended with what it was asked last: an answer is there a little before the
+// daemon has closed the socket that it came by.
+func (d *daemon) settled(t *testing.T) string {
+	t.Helper()
+	last, times := "", 0
+	waitFor(t, "the daemon to hold the same for a while", func() error {
+		now := d.state(t)
+		if times++; now != last {
+			last, times = now, 0
+		}
+		if times < 7 { // waitFor asks ever later, here for 127 ms at least
+			return fmt.Errorf("now:\n%s", now)
+		}
+		return nil
+	})
+	return last
+}
+
 // returnsTo waits until the daemon holds again what it held before.
 func (d *daemon) returnsTo(t *testing.T, before string) {
 	t.Helper()

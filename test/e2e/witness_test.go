@@ -18,13 +18,13 @@ type witness struct {
 // watch starts the pair on a switch of its own.
 func (d *daemon) watch(t *testing.T) *witness {
 	t.Helper()
-	w := &witness{d: d, nothing: d.state(t), askName: "vale9:asker", ansName: "vale9:answerer"}
+	w := &witness{d: d, nothing: d.settled(t), askName: "vale9:asker", ansName: "vale9:answerer"}
 	w.answerer = d.startChild(t, "answerer", w.ansName)
 	w.answerer.expect(t, "ready")
 	w.asker = d.startChild(t, "asker", w.askName)
 	w.asker.expect(t, "ready")
 	w.progress(t)
-	w.before = d.state(t)
+	w.before = d.settled(t)
 	return w
 }
 
