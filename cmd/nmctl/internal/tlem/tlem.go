@@ -142,6 +142,7 @@ type way struct {
 	link     *linkmodel.Link
 	schedule *linkmodel.Schedule
 	line     *line
+	arrivals arrivals
 	swap     bool // frames pass at once, and buffers can be swapped
 	burst    uint32
 	now      func() time.Duration
@@ -193,16 +194,20 @@ func (w *way) await(moved bool) error {
 	if moved || limit < 0 {
 		limit = 0
 	}
-	waitFor, ev := w.from, netmap.PollIn
-	if w.stuck() {
-		waitFor, ev = w.to, netmap.PollOut
-		limit = min(longest, time.Millisecond) // meanwhile frames come in and are dropped in time
-	}
 	// A ring in an illegal state (PollErr) has been put right; go on.
-	_, err := waitFor.PollTimeout(limit, ev)
-	if err == nil && waitFor == w.to {
-		_, err = w.from.PollTimeout(0, netmap.PollIn)
+	if w.stuck() {
+		// Meanwhile frames come in and are dropped in time.
+		if _, err := w.to.PollTimeout(time.Millisecond, netmap.PollOut); err != nil {
+			return err
+		}
+		limit = 0
 	}
+	if ev, err := w.from.PollTimeout(0, netmap.PollIn); err != nil || ev != 0 || limit == 0 {
+		return err
+	}
+	until := w.now() + limit
+	_, err := w.from.PollTimeout(limit, netmap.PollIn)
+	w.arrivals.idle(min(until, w.now()))
 	return err
 }
 
@@ -220,14 +225,20 @@ func (w *way) stuck() bool {
 // takeIn reads what has come, and decides what becomes of it.
 func (w *way) takeIn(now time.Duration) bool {
 	before := w.turn.Received
+	waiting := uint32(0)
+	for _, r := range w.from.RxRings() {
+		waiting += r.Space()
+	}
+	w.arrivals.look(now, waiting)
 	for _, r := range w.from.RxRings() {
 		for range w.burst {
+			space := r.Space()
 			frame, ok := w.read(r)
 			if !ok {
 				break
 			}
 			w.turn.Received++
-			at, fate := w.schedule.Frame(now, len(frame))
+			at, fate := w.schedule.Frame(w.arrivals.take(space-r.Space()), len(frame))
 			switch {
 			case fate == linkmodel.Lost:
 				w.turn.Lost++
