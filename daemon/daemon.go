@@ -35,6 +35,7 @@ import (
 	"github.com/netmapd/netmapd/lcore"
 	"github.com/netmapd/netmapd/netmap/rundir"
 	"github.com/netmapd/netmapd/port"
+	"github.com/netmapd/netmapd/ring"
 	"github.com/netmapd/netmapd/shm"
 )
 
@@ -89,6 +90,9 @@ func Start(cfg *config.Config, src Source, log *slog.Logger) (_ *Daemon, err err
 			d.Stop()
 		}
 	}()
+	if ring.Trusting {
+		log.Error("this netmapd believes whatever clients write: any of them can make it read and write where it should not. It was built to measure what the checks cost; use another one for everything else", "tag", "netmapd_trusting")
+	}
 	for _, name := range config.UnknownEnv(os.Environ()) {
 		log.Warn("a variable in the environment looks like one of netmapd's and sets nothing", "name", name)
 	}

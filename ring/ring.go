@@ -170,7 +170,7 @@ func (r *Ring) head() (uint32, bool) {
 	if h == r.ix.HwCur && !r.frozen {
 		return h, true
 	}
-	if h >= r.num || r.dist(r.ix.HwCur, h) > r.dist(r.ix.HwCur, r.ix.HwTail) {
+	if !Trusting && (h >= r.num || r.dist(r.ix.HwCur, h) > r.dist(r.ix.HwCur, r.ix.HwTail)) {
 		r.freeze(h)
 		return r.ix.HwCur, false
 	}

@@ -27,8 +27,10 @@ loop:
 	CMPQ AX, $8
 	JBE  nofetch
 	MOVL 128(BX), R11
+#ifndef const_trusting
 	CMPQ R11, num+48(FP)
 	JAE  nofetch
+#endif
 	IMULQ R13, R11
 	BYTE $0x43; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x1C // PREFETCHW (R12)(R11*1)
 
@@ -42,9 +44,11 @@ nofetch:
 
 	// The index is loaded once: the receiver may be writing it.
 	MOVL (BX), R8
+#ifndef const_trusting
 	LEAL -2(R8), CX
 	CMPL CX, R15
 	JAE  done
+#endif
 	LEAL -16(R9), CX
 	CMPL CX, $112
 	JA   done

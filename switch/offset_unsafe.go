@@ -63,7 +63,7 @@ func (s *RxSink) putOffset(o *ring.Offsets, b *Batch, frags []Frag, at uint32) (
 		if ptr&o.Mask != uint64(off) {
 			slots.StorePtr(at, ptr&^o.Mask|uint64(off))
 		}
-		if bufs.Valid(idx) && uint32(length) <= o.Room && off+uint32(length) <= bufs.Size() {
+		if valid(bufs, idx) && uint32(length) <= o.Room && off+uint32(length) <= bufs.Size() {
 			copyBytes(unsafe.Add(bufAt(bufs.Base(), idx, bufs.Size()), off), b.at(f), uintptr(length))
 			bytes += uint64(length)
 		} else {

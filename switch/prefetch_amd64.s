@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 // func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint64)
@@ -10,8 +11,10 @@ TEXT ·prefetchBufs(SB), NOSPLIT, $0-40
 
 loop:
 	MOVL  (SI), AX // the buffer index, the high half cleared
+#ifndef const_trusting
 	CMPQ  AX, BX
 	JAE   next
+#endif
 	IMULQ DX, AX
 	BYTE  $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x07 // PREFETCHW (DI)(AX*1)
 

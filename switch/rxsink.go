@@ -115,7 +115,7 @@ func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frame
 func (s *RxSink) putSingle(b *Batch, f *Frag, at uint32, d *Drops) (bytes uint64, ok bool) {
 	slots, bufs := s.r.Slots(), s.r.Bufs()
 	idx, length := slots.Load(at).Idx(), f.Len
-	if ok = bufs.Valid(idx) && uint32(length) <= bufs.Size(); ok {
+	if ok = valid(bufs, idx) && uint32(length) <= bufs.Size(); ok {
 		copyBytes(bufAt(bufs.Base(), idx, bufs.Size()), b.at(f), uintptr(length))
 	} else {
 		length = 0
@@ -159,7 +159,7 @@ func (s *RxSink) put(b *Batch, frags []Frag, at uint32) (bytes uint64, why Reaso
 			flags &^= abi.NSMoreFrag
 		}
 		idx, length := slots.Load(at).Idx(), f.Len
-		if bufs.Valid(idx) && uint32(length) <= bufs.Size() {
+		if valid(bufs, idx) && uint32(length) <= bufs.Size() {
 			copyBytes(bufAt(bufs.Base(), idx, bufs.Size()), b.at(f), uintptr(length))
 			bytes += uint64(length)
 		} else {
@@ -170,6 +170,9 @@ func (s *RxSink) put(b *Batch, frags []Frag, at uint32) (bytes uint64, why Reaso
 	}
 	return bytes, why, ok
 }
+
+// valid says whether a slot may name the buffer.
+func valid(bufs abi.Bufs, idx uint32) bool { return ring.Trusting || bufs.Valid(idx) }
 
 // misfit says why a fragment could not be copied to buffer idx.
 func misfit(bufs abi.Bufs, idx uint32) Reason {

@@ -63,7 +63,7 @@ func (t *TxSource) singles(b *Batch, at, n uint32) (k uint32) {
 	}
 	for i := range frags {
 		w := slots.Load(at + uint32(i))
-		if w.Flags()&(abi.NSMoreFrag|abi.NSIndirect) != 0 || !bufs.Valid(w.Idx()) || uint32(w.Len()) > size {
+		if w.Flags()&(abi.NSMoreFrag|abi.NSIndirect) != 0 || !valid(bufs, w.Idx()) || !ring.Trusting && uint32(w.Len()) > size {
 			b.N += i
 			return uint32(i)
 		}
@@ -102,9 +102,9 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 			refuse(TooManyFragments)
 		case w.Flags()&(abi.NSIndirect|abi.NSIndirectFault) == abi.NSIndirect|abi.NSIndirectFault:
 			refuse(Indirect)
-		case !bufs.Valid(w.Idx()):
+		case !valid(bufs, w.Idx()):
 			refuse(BadIndex)
-		case off+uint32(w.Len()) > t.size:
+		case !ring.Trusting && off+uint32(w.Len()) > t.size:
 			refuse(BadLength)
 		case k < limit:
 			b.Frags[first+int(k)] = Frag{Off: uint64(w.Idx())*uint64(t.size) + uint64(off), Len: w.Len()}
