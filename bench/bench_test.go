@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,7 @@ func TestRun(t *testing.T) {
 	cost, flaky, asked, cleaned := 10.0, 0, 0, 0
 	r := row{
 		name: "made/up", about: "<nothing> & more", metrics: []metric{{key: "c", unit: "cycles/packet", lower: true}, {key: "i", unit: "%", info: true}},
+		bars: []bar{{key: "c", plus: 30}, {key: "c", peer: "flaky", times: 0.5, plus: 1}, {key: "c", peer: "absent", times: 1}},
 		ours: subject{"netmapd", func(h *harness) (sample, error) {
 			h.later(func() { cleaned++ })
 			cost += 10
@@ -134,7 +136,8 @@ func TestRun(t *testing.T) {
 	for _, want := range []string{
 		"made/up", "30.0 cycles/packet [25.0 .. 35.0]", // of 20, 30, 40
 		"60.0 cycles/packet [60.0 .. 60.0]", "2.00 x", // the rounds' ratios are 3, 2, 1.5
-		"1 measurements failed, the last one: out of luck", "absent: install it", "6 measurements failed, the last one: never works",
+		"1 measurements failed, the last one: out of luck", "absent: install it",
+		"at most 30.0: met", "at most 0.50 x flaky + 1.00: met", "2 bars are met, 0 are missed", "6 measurements failed, the last one: never works",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table has no %q:\n%s", want, out.String())
@@ -188,6 +191,32 @@ func checkFiles(t *testing.T, rep *report) {
 	}
 }
 
+// A bar is missed on the wrong side of the limit in the median round, and says nothing without a round of both.
+func TestBar(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		text       string
+		bar        bar
+		ours, peer []float64
+		lower      bool
+		met, known bool
+	}{
+		{"at most 84.0", bar{plus: 84}, []float64{90, 84, 80}, nil, true, true, true},
+		{"at most 84.0", bar{plus: 84}, []float64{90, 85, 80}, nil, true, false, true},
+		{"at most 0", bar{}, []float64{0}, nil, true, true, true},
+		{"at least 100", bar{plus: 100}, []float64{99, 101, 102}, nil, false, true, true},
+		{"at least 2.50 x ovs", bar{peer: "ovs", times: 2.5}, []float64{25, 24, 30}, []float64{10, 10, 10}, false, true, true},
+		{"at least 2.50 x ovs", bar{peer: "ovs", times: 2.5}, []float64{25, 24, 30}, []float64{10, 10, 20}, false, false, true},
+		{"at most mac + 80.0", bar{peer: "mac", times: 1, plus: 80}, []float64{150, nan, 200}, []float64{70, 70, nan}, true, true, true},
+		{"at most mac + 80.0", bar{peer: "mac", times: 1, plus: 80}, []float64{150, nan}, []float64{nan, 70}, true, false, false},
+	} {
+		met, known := c.bar.met(c.ours, c.peer, c.lower)
+		if met != c.met || known != c.known || c.bar.text(c.lower) != c.text {
+			t.Errorf("%q for %v beside %v: met %v, known %v; want %q, %v, %v", c.bar.text(c.lower), c.ours, c.peer, met, known, c.text, c.met, c.known)
+		}
+	}
+}
+
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range allRows() {
@@ -197,6 +226,13 @@ func TestRows(t *testing.T) {
 		seen[r.name] = true
 		if r.about == "" || len(r.metrics) == 0 || r.ours.measure == nil {
 			t.Errorf("row %s is incomplete", r.name)
+		}
+		for _, b := range r.bars {
+			has := slices.ContainsFunc(r.metrics, func(m metric) bool { return m.key == b.key }) &&
+				(b.peer == "" || slices.ContainsFunc(r.peers, func(p subject) bool { return p.name == b.peer }))
+			if !has {
+				t.Errorf("row %s has a bar for %q at %q, which it has not", r.name, b.key, b.peer)
+			}
 		}
 	}
 }

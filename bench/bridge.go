@@ -64,7 +64,7 @@ func linuxBridge(size int) func(*harness) (sample, error) {
 		if err := h.wait(settleTime); err != nil { // ports of a bridge begin to forward a moment later
 			return nil, err
 		}
-		p, err := h.role(roleSpec{Role: "packets", Ports: []string{"a0"}, Count: "b0", Size: size, Dst: []string{receiverMAC(0)}, Src: senderMAC}, []int{h.cpu.lcore}, ns)
+		p, err := h.role(roleSpec{Role: "packets", Ports: []string{"a0"}, Count: "b0", Size: size, Dst: []string{receiverMAC(0)}, Src: senderMAC(0)}, []int{h.cpu.lcore}, ns)
 		if err != nil {
 			return nil, err
 		}

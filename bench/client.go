@@ -17,8 +17,10 @@ const (
 	pollTime   = 50 * time.Millisecond
 	teachLimit = 5 * time.Second
 	broadcast  = "ff:ff:ff:ff:ff:ff"
-	senderMAC  = "02:00:00:00:00:01"
 )
+
+// senderMAC is the address of sender i.
+func senderMAC(i int) string { return fmt.Sprintf("02:00:00:00:00:%02x", i+1) }
 
 // receiverMAC is the address of receiver i.
 func receiverMAC(i int) string { return fmt.Sprintf("02:00:00:00:01:%02x", i) }
@@ -45,8 +47,21 @@ func open(s *roleSpec, i int) (*netmap.Desc, error) {
 	if s.Slots > 0 {
 		opts = append(opts, netmap.WithSlots(s.Slots, s.Slots))
 	}
-	return netmap.Open(context.Background(), s.Ports[i], opts...)
+	if s.Offset > 0 {
+		opts = append(opts, netmap.WithOffsets(abi.Offsets{Max: s.Offset, Initial: s.Offset}))
+	}
+	if s.Header > 0 {
+		opts = append(opts, netmap.WithVnetHeader())
+	}
+	d, err := netmap.Open(context.Background(), s.Ports[i], opts...)
+	if err == nil && s.Header > 0 {
+		err = d.SetVnetHeader(context.Background(), s.Header)
+	}
+	return d, err
 }
+
+// behind puts a virtio-net header that asks for nothing before a frame.
+func behind(header int, frame []byte) []byte { return append(make([]byte, header), frame...) }
 
 // flooder sends the same frames over and over. Its buffers are filled once; the slots are written each time, as
 // netmap's own generator does.
@@ -67,11 +82,13 @@ func newFlooder(d *netmap.Desc, s *roleSpec) (*flooder, error) {
 		if err != nil {
 			return nil, err
 		}
-		if copy(r.Buf(r.Slot(i)), frame) < len(frame) {
-			return nil, fmt.Errorf("slot %d has no buffer for %d bytes", i, s.Size)
+		frame = behind(s.Header, frame)
+		buf := r.Buf(r.Slot(i))[r.Offset(i):]
+		if copy(buf, frame) < len(frame) {
+			return nil, fmt.Errorf("slot %d has no buffer for %d bytes", i, len(frame))
 		}
-		f.bufs = append(f.bufs, r.Buf(r.Slot(i)))
-		f.words[i] = abi.MakeWord(f.slots.Load(i).Idx(), uint16(s.Size), 0)
+		f.bufs = append(f.bufs, buf)
+		f.words[i] = abi.MakeWord(f.slots.Load(i).Idx(), uint16(len(frame)), 0)
 	}
 	return f, nil
 }
@@ -143,18 +160,17 @@ func roleSend(s *roleSpec) (sample, error) {
 		f.fill(n)
 		sent += uint64(n)
 	}
-	st := d.Stats()
-	return sample{"kicks": float64(st.Kicks), "waits": float64(st.Waits)}, d.Close()
+	return systemCalls(d), d.Close()
 }
 
-// roleReceive reads all Ports, each in a goroutine of its own, after telling the switch the address of each.
+// roleReceive reads all Ports, each in a goroutine of its own or in turn, after telling the switch the address of each.
 func roleReceive(s *roleSpec) (sample, error) {
 	ended := make(chan error, len(s.Ports))
 	descs := make([]*netmap.Desc, len(s.Ports))
 	for i := range s.Ports {
 		d, err := open(s, i)
 		if err == nil && s.Size > 0 {
-			err = teach(d, receiverMAC(i))
+			err = teach(d, receiverMAC(s.First+i), s.Header)
 		}
 		if err == nil && s.Stations > 0 {
 			err = teachStations(d, i, len(s.Ports), s.Stations)
@@ -169,6 +185,9 @@ func roleReceive(s *roleSpec) (sample, error) {
 		return nil, err
 	}
 	amReady()
+	if s.InTurn {
+		return systemCalls(descs...), drainInTurn(descs, l)
+	}
 	for i, d := range descs {
 		go func() { ended <- drain(d, l.counter(i)) }()
 	}
@@ -177,11 +196,18 @@ func roleReceive(s *roleSpec) (sample, error) {
 			return nil, err
 		}
 	}
-	waits := uint64(0)
+	return systemCalls(descs...), nil
+}
+
+// systemCalls are those that the client library made, by its own count, and those among them that were waits.
+func systemCalls(descs ...*netmap.Desc) sample {
+	var calls, waits uint64
 	for _, d := range descs {
-		waits += d.Stats().Waits
+		st := d.Stats()
+		waits += st.Waits
+		calls += st.Waits + st.Kicks + st.Wakes
 	}
-	return sample{"waits": float64(waits)}, nil
+	return sample{"calls": float64(calls), "waits": float64(waits)}
 }
 
 // drain reads everything and counts it where the sender sees it.
@@ -199,13 +225,33 @@ func drain(d *netmap.Desc, taken *atomic.Uint64) error {
 	return nil
 }
 
+// drainInTurn reads everything in one thread, as a program does that serves many ports by looking at one after the other. It
+// lets others run where it found nothing.
+func drainInTurn(descs []*netmap.Desc, l *ledger) error {
+	for !stopped.Load() {
+		sum := uint32(0)
+		for i, d := range descs {
+			if err := d.RxSync(); err != nil {
+				return err
+			}
+			n, _ := take(d.RxRings()[0])
+			l.counter(i).Add(uint64(n))
+			sum += n
+		}
+		if sum == 0 {
+			yield()
+		}
+	}
+	return nil
+}
+
 // teach sends one frame, so that the switch learns the address.
-func teach(d *netmap.Desc, mac string) error {
+func teach(d *netmap.Desc, mac string, header int) error {
 	frame, err := newFrame(broadcast, mac, 60)
 	if err != nil {
 		return err
 	}
-	if !d.TxRings()[0].Send(frame) {
+	if !d.TxRings()[0].Send(behind(header, frame)) {
 		return fmt.Errorf("no room for a frame in a new ring")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), teachLimit)
@@ -215,7 +261,7 @@ func teach(d *netmap.Desc, mac string) error {
 
 // teachStations sends one frame from every station behind receiver i of n, to nobody.
 func teachStations(d *netmap.Desc, i, n, stations int) error {
-	frame, err := newFrame(receiverMAC(i), senderMAC, 60)
+	frame, err := newFrame(receiverMAC(i), senderMAC(0), 60)
 	if err != nil {
 		return err
 	}

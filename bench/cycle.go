@@ -26,7 +26,7 @@ func roleCycle(s *roleSpec) (sample, error) {
 		return nil, err
 	}
 	if !s.Pipe {
-		if err := teach(rx, receiverMAC(0)); err != nil {
+		if err := teach(rx, receiverMAC(0), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -36,6 +36,7 @@ func roleCycle(s *roleSpec) (sample, error) {
 	}
 	ns := 1e9 / float64(lcore.TSCHz())
 	amReady()
+	moved := 0.0
 	txTimes, rxTimes := make([][]float64, len(s.Batch)), make([][]float64, len(s.Batch))
 	for rep := -10; rep < cycleReps && !stopped.Load(); rep++ {
 		for i, n := range s.Batch {
@@ -43,6 +44,7 @@ func roleCycle(s *roleSpec) (sample, error) {
 			if err != nil {
 				return nil, err
 			}
+			moved += float64(n)
 			if rep >= 0 && t > 0 {
 				txTimes[i] = append(txTimes[i], float64(t)*ns)
 				rxTimes[i] = append(rxTimes[i], float64(r)*ns)
@@ -54,9 +56,24 @@ func roleCycle(s *roleSpec) (sample, error) {
 		x = append(x, float64(n))
 		txLow, rxLow = append(txLow, quantile(txTimes[i], 0.1)), append(rxLow, quantile(rxTimes[i], 0.1))
 	}
-	a, b := fit(x, txLow)
-	ra, rb := fit(x, rxLow)
-	return sample{"tx": b, "rx": rb, "sum": b + rb, "fixed_tx": a, "fixed_rx": ra / 2}, nil
+	out := fitted(x, txLow, rxLow)
+	out["calls"] = 1000 * systemCalls(tx, rx)["calls"] / moved
+	return out, nil
+}
+
+// fitted is what roleCycle tells: x are the sizes of batches, tx and rx the times in nanoseconds.
+func fitted(x, tx, rx []float64) sample {
+	a, b := fit(x, tx)
+	ra, rb := fit(x, rx)
+	return sample{"tx": b, "rx": rb, "sum": b + rb, "fixed_tx": a, "fixed_rx": ra / 2}
+}
+
+// cycleMetrics are the same, with what the fixed parts are those of.
+func cycleMetrics(tx, rx string) []metric {
+	return []metric{
+		ns("sum", "per packet"), ns("tx", "of it in TxSync"), ns("rx", "of it in RxSync"),
+		ns("fixed_tx", "fixed, a "+tx), ns("fixed_rx", "fixed, an "+rx),
+	}
 }
 
 // cycle sends and receives n frames and returns the TSC cycles in TX syncs and in RX syncs, zero when the lcore stood

@@ -7,21 +7,22 @@ import (
 	"github.com/netmapd/netmapd/netmap"
 )
 
-// turns is how many round trips are timed at most; the first are left out.
+// turns is how many round trips are timed at most; warmup are not.
 const (
 	turns    = 400_000
 	warmup   = 200
 	lostTime = time.Second
 )
 
-// trips collects round trip times.
+// trips collects the times of trips; the first skip are left out.
 type trips struct {
-	us []float64
-	n  int
+	us   []float64
+	n    int
+	skip int
 }
 
 func (t *trips) add(d time.Duration) {
-	if t.n++; t.n > warmup {
+	if t.n++; t.n > t.skip {
 		t.us = append(t.us, 1e6*d.Seconds())
 	}
 }
@@ -30,7 +31,7 @@ func (t *trips) more() bool { return !stopped.Load() && t.n < turns }
 
 func (t *trips) sample() (sample, error) {
 	if len(t.us) < 100 {
-		return nil, fmt.Errorf("only %d round trips", len(t.us))
+		return nil, fmt.Errorf("only %d trips", len(t.us))
 	}
 	return sample{"p50": quantile(t.us, 0.5), "p99": quantile(t.us, 0.99), "p999": quantile(t.us, 0.999)}, nil
 }
@@ -47,7 +48,7 @@ func hop(d *netmap.Desc, f *flooder) error {
 }
 
 // await polls until a frame is there, and takes it. The poll publishes what hop left.
-func await(d *netmap.Desc, block bool) (ok bool, err error) {
+func await(d *netmap.Desc, block bool, meanwhile *load) (ok bool, err error) {
 	limit := time.Duration(0)
 	if block {
 		limit = lostTime
@@ -64,6 +65,9 @@ func await(d *netmap.Desc, block bool) (ok bool, err error) {
 		if stopped.Load() || time.Since(start) > lostTime {
 			return false, nil
 		}
+		if err := meanwhile.tick(); err != nil {
+			return false, err
+		}
 	}
 }
 
@@ -77,18 +81,25 @@ func end(s *roleSpec, port int, to, from string) (*netmap.Desc, *flooder, error)
 	return d, f, err
 }
 
-// rolePingSelf has both ends in one thread, which never sleeps: the time of two passes through the switch.
+// rolePingSelf has both ends in one thread, which never sleeps: the time of two passes through the switch. With a load
+// Ports[2] and Ports[3] are its ends.
 func rolePingSelf(s *roleSpec) (sample, error) {
-	a, fa, err := end(s, 0, receiverMAC(0), senderMAC)
+	a, fa, err := end(s, 0, receiverMAC(0), senderMAC(0))
 	if err != nil {
 		return nil, err
 	}
-	b, fb, err := end(s, 1, senderMAC, receiverMAC(0))
+	b, fb, err := end(s, 1, senderMAC(0), receiverMAC(0))
 	if err != nil {
 		return nil, err
+	}
+	var l *load
+	if s.Load {
+		if l, err = newLoad(s, 2, 3); err != nil {
+			return nil, err
+		}
 	}
 	amReady()
-	var t trips
+	t := trips{skip: warmup}
 	for t.more() {
 		start := time.Now()
 		for _, leg := range []struct {
@@ -101,7 +112,7 @@ func rolePingSelf(s *roleSpec) (sample, error) {
 			if _, err := leg.from.PollTimeout(0, netmap.PollOut); err != nil {
 				return nil, err
 			}
-			switch ok, err := await(leg.to, false); {
+			switch ok, err := await(leg.to, false, l); {
 			case err != nil:
 				return nil, err
 			case stopped.Load():
@@ -117,18 +128,18 @@ func rolePingSelf(s *roleSpec) (sample, error) {
 
 // rolePing sends and waits for the answer, asleep.
 func rolePing(s *roleSpec) (sample, error) {
-	d, f, err := end(s, 0, receiverMAC(0), senderMAC)
+	d, f, err := end(s, 0, receiverMAC(0), senderMAC(0))
 	if err != nil {
 		return nil, err
 	}
 	amReady()
-	var t trips
+	t := trips{skip: warmup}
 	for t.more() {
 		start := time.Now()
 		if err := hop(d, f); err != nil {
 			return nil, err
 		}
-		ok, err := await(d, true)
+		ok, err := await(d, true, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -141,16 +152,16 @@ func rolePing(s *roleSpec) (sample, error) {
 
 // rolePong answers every frame.
 func rolePong(s *roleSpec) (sample, error) {
-	d, f, err := end(s, 0, senderMAC, receiverMAC(0))
+	d, f, err := end(s, 0, senderMAC(0), receiverMAC(0))
 	if err != nil {
 		return nil, err
 	}
-	if err := teach(d, receiverMAC(0)); err != nil {
+	if err := teach(d, receiverMAC(0), 0); err != nil {
 		return nil, err
 	}
 	amReady()
 	for !stopped.Load() {
-		if ok, err := await(d, true); err != nil {
+		if ok, err := await(d, true, nil); err != nil {
 			return nil, err
 		} else if !ok {
 			continue

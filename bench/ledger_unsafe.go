@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"unsafe"
 
@@ -26,11 +26,11 @@ const (
 
 // ledger makes the file.
 func (h *harness) ledger() (string, error) {
-	path := filepath.Join(h.dir, "ledger")
-	if err := os.WriteFile(path, make([]byte, ledgerSize), 0o600); err != nil {
+	f, err := os.CreateTemp(h.dir, "ledger")
+	if err != nil {
 		return "", fmt.Errorf("a ledger: %w", err)
 	}
-	return path, nil
+	return f.Name(), errors.Join(f.Truncate(ledgerSize), f.Close())
 }
 
 // openLedger maps n counters of the file; no file gives none.

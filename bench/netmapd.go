@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,19 +17,21 @@ import (
 	"github.com/netmapd/netmapd/netmap/rundir"
 )
 
-// daemon is a netmapd of the harness, with one lcore. Every measurement starts its own: what the last one left in caches,
+// daemon is a netmapd of the harness, with one lcore unless it is told otherwise. Every measurement starts its own: what the last one left in caches,
 // tables and page tables shall not matter, and how its memory happens to lie averages out.
 type daemon struct {
 	*proc
-	dir   string
-	stats pb.StatsServiceClient
+	dir  string
+	conn *grpc.ClientConn // to its API
 }
 
 // daemonSpec says how to run it.
 type daemonSpec struct {
-	poll   bool   // the lcore never sleeps
-	config string // further sections of the configuration
-	ns     string
+	poll     bool   // the lcore never sleeps
+	config   string // further sections of the configuration
+	ns       string
+	lcores   int  // 0: one
+	trusting bool // a build without the checks of what clients write
 }
 
 func (h *harness) daemon(s daemonSpec) (*daemon, error) {
@@ -36,35 +39,46 @@ func (h *harness) daemon(s daemonSpec) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := "adaptive"
+	program := h.netmapd
+	if s.trusting {
+		if h.o.server != "" {
+			return nil, missing("the daemon that -netmapd names has no build without checks")
+		}
+		if program, err = h.build("netmapd_trusting"); err != nil {
+			return nil, err
+		}
+	}
+	mode, lcores := "adaptive", ""
 	if s.poll {
 		mode = "poll"
 	}
+	for _, cpu := range h.cpu.lcores(max(1, s.lcores)) {
+		lcores += fmt.Sprintf("  - {cpu: %d, mode: %s}\n", cpu, mode)
+	}
 	file := filepath.Join(dir, "netmapd.yaml")
 	// Without hugepages, so that it does not matter who else has taken them; the default of a machine without any.
-	text := fmt.Sprintf("version: 1\ndpdk: {hugepages: never}\nlcores:\n  - {cpu: %d, mode: %s}\n%s", h.cpu.lcore, mode, s.config)
+	text := fmt.Sprintf("version: 1\ndpdk: {hugepages: never}\nlcores:\n%s%s", lcores, s.config)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	d := &daemon{dir: filepath.Join(dir, "run")}
 	// All CPUs: its other threads keep off the lcore's by themselves.
-	d.proc, err = h.start(procSpec{name: "netmapd", argv: []string{h.netmapd, "--config", file, "--runtime-dir", d.dir}, cpus: h.cpu.all(), ns: s.ns})
+	d.proc, err = h.start(procSpec{name: "netmapd", argv: []string{program, "--config", file, "--runtime-dir", d.dir}, cpus: h.cpu.all(), ns: s.ns})
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient("unix:"+rundir.ControlSocket(d.dir), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	d.conn, err = grpc.NewClient("unix:"+rundir.ControlSocket(d.dir), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
-	h.later(func() { _ = conn.Close() })
-	d.stats = pb.NewStatsServiceClient(conn)
+	h.later(func() { _ = d.conn.Close() })
 	return d, h.appears(d.proc, rundir.ControlSocket(d.dir))
 }
 
 // interval is the difference of two snapshots.
 type interval struct {
 	seconds             float64
-	packets, busy, idle float64 // of the lcore
+	packets, busy, idle float64 // of all lcores
 	sleeps, wakeups     float64
 	tx, rx, drops       map[string]float64 // by port
 }
@@ -88,7 +102,7 @@ func (h *harness) over(d *daemon, dur time.Duration) (*interval, error) {
 func (d *daemon) snapshot(ctx context.Context) (*pb.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	r, err := d.stats.GetStats(ctx, &pb.GetStatsRequest{})
+	r, err := pb.NewStatsServiceClient(d.conn).GetStats(ctx, &pb.GetStatsRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("statistics of netmapd: %w; its log ends with:\n%s", err, d.tail())
 	}
@@ -96,18 +110,20 @@ func (d *daemon) snapshot(ctx context.Context) (*pb.Snapshot, error) {
 }
 
 func difference(before, after *pb.Snapshot) (*interval, error) {
-	if len(before.GetLcores()) != 1 || len(after.GetLcores()) != 1 {
-		return nil, fmt.Errorf("netmapd has %d lcores, want 1", len(after.GetLcores()))
+	if len(before.GetLcores()) != len(after.GetLcores()) {
+		return nil, fmt.Errorf("netmapd had %d lcores and then %d", len(before.GetLcores()), len(after.GetLcores()))
 	}
-	b, a := before.GetLcores()[0], after.GetLcores()[0]
 	i := &interval{
 		seconds: after.GetTime().AsTime().Sub(before.GetTime().AsTime()).Seconds(),
-		packets: float64(a.GetPackets() - b.GetPackets()),
-		busy:    float64(a.GetBusyCycles() - b.GetBusyCycles()),
-		idle:    float64(a.GetIdleCycles() - b.GetIdleCycles()),
-		sleeps:  float64(a.GetSleeps() - b.GetSleeps()),
-		wakeups: float64(a.GetWakeups() - b.GetWakeups()),
 		tx:      map[string]float64{}, rx: map[string]float64{}, drops: map[string]float64{},
+	}
+	for n, a := range after.GetLcores() {
+		b := before.GetLcores()[n]
+		i.packets += float64(a.GetPackets() - b.GetPackets())
+		i.busy += float64(a.GetBusyCycles() - b.GetBusyCycles())
+		i.idle += float64(a.GetIdleCycles() - b.GetIdleCycles())
+		i.sleeps += float64(a.GetSleeps() - b.GetSleeps())
+		i.wakeups += float64(a.GetWakeups() - b.GetWakeups())
 	}
 	count := func(s *pb.Snapshot, sign float64) {
 		for _, p := range s.GetPorts() {
@@ -160,4 +176,24 @@ func cpuTime(pid int) (t time.Duration, err error) {
 		t += time.Duration(ns)
 	}
 	return t, nil
+}
+
+// memory is what a process has, in KiB.
+type memory struct{ rss, mapped float64 }
+
+var mapping = regexp.MustCompile(`(?m)^([0-9a-f]+)-([0-9a-f]+) .*/memfd:`)
+
+// memoryOf reads what is resident, and how large the mapped memory files are.
+func memoryOf(pid int) (m memory, err error) {
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return m, err
+	}
+	for _, f := range mapping.FindAllStringSubmatch(string(maps), -1) {
+		from, _ := strconv.ParseUint(f[1], 16, 64)
+		to, _ := strconv.ParseUint(f[2], 16, 64)
+		m.mapped += float64(to-from) / 1024
+	}
+	m.rss, err = strconv.ParseFloat(strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/status", pid), "VmRSS"), " kB"), 64)
+	return m, err
 }

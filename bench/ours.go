@@ -26,36 +26,70 @@ type flood struct {
 	reckless    bool
 	slots       uint32
 	stations    int
+	inTurn      bool // the receivers are one thread that never sleeps
+
+	daemon   daemonSpec
+	switches []string // a sender and receivers for each; nil: one on vale0
+	header   [2]int   // bytes of virtio-net header at the sender and at the receivers
+	offset   uint64   // where the frames of all ports begin
+	// with is called when everything runs, for what is to run beside it.
+	with func(*harness, *daemon) error
 }
 
 func (f flood) measure(h *harness) (sample, error) {
-	size, ports := f.size, f.ports
-	d, err := h.daemon(daemonSpec{})
+	d, err := h.daemon(f.daemon)
 	if err != nil {
 		return nil, err
 	}
+	if f.switches == nil {
+		f.switches = []string{"vale0"}
+	}
+	// All receivers first: a new port goes to the lcore with the fewest.
+	send := make([]roleSpec, len(f.switches))
+	for i := range f.switches {
+		if send[i], err = f.receivers(h, d, i); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range send {
+		if _, err := h.role(s, h.cpu.clients, ""); err != nil {
+			return nil, err
+		}
+	}
+	if f.with != nil {
+		if err := f.with(h, d); err != nil {
+			return nil, err
+		}
+	}
+	return h.forwarding(d)
+}
+
+// receivers starts those of switch i and says what their sender is.
+func (f flood) receivers(h *harness, d *daemon, i int) (send roleSpec, err error) {
+	first := i * (f.ports - 1)
 	var names, to []string
-	for i := range ports - 1 {
-		names, to = append(names, fmt.Sprintf("vale0:r%d", i)), append(to, receiverMAC(i))
+	for k := first; k < first+f.ports-1; k++ {
+		names, to = append(names, fmt.Sprintf("%s:r%d", f.switches[i], k)), append(to, receiverMAC(k))
 	}
 	if f.dst == toAll {
 		to = []string{broadcast}
 	}
 	ledger, err := h.ledger()
 	if err != nil {
-		return nil, err
+		return send, err
 	}
-	if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: names, Size: size, Ledger: ledger, Slots: f.slots, Stations: f.stations}, h.cpu.clients, ""); err != nil {
-		return nil, err
+	common := roleSpec{Dir: d.dir, Size: f.size, Ledger: ledger, Slots: f.slots, Stations: f.stations, Offset: f.offset}
+	receive := common
+	receive.Role, receive.Ports, receive.First, receive.InTurn, receive.Header = "receive", names, first, f.inTurn, f.header[1]
+	if _, err := h.role(receive, h.cpu.clients, ""); err != nil {
+		return send, err
 	}
-	send := roleSpec{Role: "send", Dir: d.dir, Ports: []string{"vale0:s"}, Size: size, Dst: to, Src: senderMAC, Readers: ports - 1, Slots: f.slots, Stations: f.stations}
-	if !f.reckless {
-		send.Ledger = ledger
+	send = common
+	send.Role, send.Ports, send.Dst, send.Src, send.Readers, send.Header = "send", []string{fmt.Sprintf("%s:s%d", f.switches[i], i)}, to, senderMAC(i), f.ports-1, f.header[0]
+	if f.reckless {
+		send.Ledger = ""
 	}
-	if _, err := h.role(send, h.cpu.clients, ""); err != nil {
-		return nil, err
-	}
-	return h.forwarding(d)
+	return send, nil
 }
 
 // forwarding measures what a daemon moves, once it runs.
@@ -72,8 +106,12 @@ func (h *harness) forwarding(d *daemon) (sample, error) {
 
 // oneThread runs the probe with both ends in one thread.
 func oneThread(size int, dst string) func(*harness) (sample, error) {
+	return oneThreadOn(daemonSpec{poll: true}, size, dst)
+}
+
+func oneThreadOn(spec daemonSpec, size int, dst string) func(*harness) (sample, error) {
 	return func(h *harness) (sample, error) {
-		d, err := h.daemon(daemonSpec{poll: true})
+		d, err := h.daemon(spec)
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +121,7 @@ func oneThread(size int, dst string) func(*harness) (sample, error) {
 		}
 		return h.timed(roleSpec{
 			Role: "cycle", Dir: d.dir, Ports: []string{"vale0:s", "vale0:r"}, Size: size,
-			Dst: []string{to}, Src: senderMAC, Batch: []int{1, 16, 64, 128, 192, 256, 384, 512},
+			Dst: []string{to}, Src: senderMAC(0), Batch: batches,
 		}, h.cpu.clients)
 	}
 }
@@ -233,7 +271,7 @@ func vethToClient(driver string, size int) func(*harness) (sample, error) {
 		if _, err := h.role(roleSpec{Role: "receive", Dir: d.dir, Ports: []string{"netmap:nmb1"}}, h.cpu.clients, ""); err != nil {
 			return nil, err
 		}
-		if _, err := h.role(roleSpec{Role: "packets", Ports: []string{"nmb0"}, Size: size, Dst: []string{broadcast}, Src: senderMAC}, h.cpu.clients, ns); err != nil {
+		if _, err := h.role(roleSpec{Role: "packets", Ports: []string{"nmb0"}, Size: size, Dst: []string{broadcast}, Src: senderMAC(0)}, h.cpu.clients, ns); err != nil {
 			return nil, err
 		}
 		return h.forwarding(d)

@@ -19,10 +19,9 @@ import (
 var ovsDaemons = []string{"/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"}
 
 const (
-	ovsSchema  = "/usr/share/openvswitch/vswitch.ovsschema"
-	ovsPorts   = 2
-	ovsMemory  = 512 // MiB
-	ovsInQueue = 256 // frames under way for each direction; the queues hold more, so that none gets lost
+	ovsSchema = "/usr/share/openvswitch/vswitch.ovsschema"
+	ovsPorts  = 2
+	ovsMemory = 512 // MiB
 )
 
 // ovs is a running switch.
@@ -94,7 +93,7 @@ func (h *harness) ovs() (*ovs, error) {
 		return nil, missing("no Open vSwitch with DPDK; install the package openvswitch-switch-dpdk")
 	}
 	if _, err := exec.LookPath("dpdk-testpmd"); err != nil {
-		return nil, missing("no dpdk-testpmd to generate traffic; install the package dpdk")
+		return nil, missing("no dpdk-testpmd to generate traffic; install the package dpdk-dev")
 	}
 	if os.Geteuid() != 0 {
 		return nil, missing("Open vSwitch wants root")
@@ -139,7 +138,7 @@ func (h *harness) ovs() (*ovs, error) {
 	}
 	args := []string{"--timeout=15", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"}
 	for i := range ovsPorts {
-		name := fmt.Sprintf("vh%d", i)
+		name := socketName(i)
 		args = append(args, "--", "add-port", "br0", name, "--", "set", "Interface", name, "type=dpdkvhostuserclient", "options:vhost-server-path="+o.path(name))
 	}
 	return o, o.vsctl(args...)
@@ -173,17 +172,7 @@ func (h *harness) hugepages(mb int) error {
 
 // generator starts testpmd as two virtual machines and waits until OVS has connected to both.
 func (o *ovs) generator(size int) (*proc, error) {
-	macs := [ovsPorts]string{receiverMAC(0), receiverMAC(1)}
-	argv := []string{
-		"stdbuf", "-oL", "dpdk-testpmd", "--lcores", fmt.Sprintf("0@%d,1@%d", o.cpu.clients[0], o.cpu.clients[len(o.cpu.clients)-1]),
-		"--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry", "--file-prefix", fmt.Sprintf("nmbench%d", os.Getpid()),
-	}
-	for i, mac := range macs {
-		argv = append(argv, "--vdev", fmt.Sprintf("net_virtio_user%d,path=%s,server=1,mac=%s,queue_size=1024", i, o.path(fmt.Sprintf("vh%d", i)), mac))
-	}
-	argv = append(argv, "--", "-i", "--forward-mode=io", "--nb-cores=1", "--total-num-mbufs=16384", "--record-core-cycles",
-		"--burst="+strconv.Itoa(ovsInQueue), "--txpkts="+strconv.Itoa(size), "--eth-peer=0,"+macs[1], "--eth-peer=1,"+macs[0])
-	p, err := o.start(procSpec{name: "testpmd", argv: argv, cpus: o.cpu.clients})
+	p, err := o.startGenerator(vhost, o.dir, size)
 	if err != nil {
 		return nil, err
 	}

@@ -207,6 +207,12 @@ type cpus struct {
 
 func (c cpus) all() []int { return append(append([]int(nil), c.clients...), c.lcore) }
 
+// lcores are the CPUs of n lcores: where there are too few CPUs, some share theirs with programs.
+func (c cpus) lcores(n int) []int {
+	all := append([]int{c.lcore}, c.clients...)
+	return all[:min(n, len(all))]
+}
+
 func layout() (c cpus, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {

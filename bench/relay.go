@@ -29,7 +29,7 @@ func roleRelay(s *roleSpec) (sample, error) {
 		return nil, err
 	}
 	amReady()
-	var t trips
+	t := trips{skip: warmup}
 	for n := uint64(1); t.more(); n++ {
 		start := time.Now()
 		for i := 0; i < 4; i += 2 {
@@ -82,7 +82,7 @@ func relayBlocked(s *roleSpec) (sample, error) {
 		return nil, err
 	}
 	amReady()
-	var t trips
+	t := trips{skip: warmup}
 	var b [8]byte
 	for n := uint64(1); t.more(); n++ {
 		start := time.Now()

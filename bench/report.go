@@ -47,7 +47,21 @@ type cell struct {
 	Name    string     `json:"name"`
 	Summary *summary   `json:"summary,omitempty"`
 	Ratio   *float64   `json:"ours_is_better_by,omitempty"` // median of the rounds' ratios; peers only
+	Bar     *verdict   `json:"bar,omitempty"`               // of ours, at the peer that it is relative to
 	Values  []*float64 `json:"values,omitempty"`
+}
+
+// verdict is a bar and whether ours passes it.
+type verdict struct {
+	Bar string `json:"bar"`
+	Met bool   `json:"met"`
+}
+
+func (v *verdict) String() string {
+	if v == nil {
+		return ""
+	}
+	return v.Bar + ": " + map[bool]string{true: "met", false: "MISSED"}[v.Met]
 }
 
 // notes tell why a subject has no or fewer readings.
@@ -86,6 +100,7 @@ func (t *table) result() result {
 			} else {
 				out.Values = nil
 			}
+			out.Bar = t.verdict(m, ours, v, i)
 			l.Subjects = append(l.Subjects, out)
 		}
 		res.Lines = append(res.Lines, l)
@@ -99,6 +114,18 @@ func (t *table) result() result {
 		}
 	}
 	return res
+}
+
+// verdict is that of the bar of metric m that is to be shown at subject i, nil for none.
+func (t *table) verdict(m metric, ours, v []float64, i int) *verdict {
+	for _, b := range t.bars {
+		if b.key == m.key && (b.peer == "" && i == 0 || b.peer == t.cols[i].name) {
+			if met, known := b.met(ours, v, m.lower); known {
+				return &verdict{b.text(m.lower), met}
+			}
+		}
+	}
+	return nil
 }
 
 // number is x for JSON, which has no NaN.
@@ -119,7 +146,9 @@ func (r *report) print(w io.Writer) {
 	for i, x := range r.Weather {
 		fmt.Fprintf(w, "  %-14s load %.1f, steal %.1f %%, core clock by calibration %.0f MHz\n", when(i), x.Load1, x.Steal, x.CoreMHz)
 	}
-	fmt.Fprintf(w, "\n%-36s %-18s %-28s %s\n", "row", "subject", "median [p25 .. p75]", "ours is better by")
+	fmt.Fprintf(w, "\n%-36s %-18s %-36s %-18s %s\n", "row", "subject", "median [p25 .. p75]", "ours is better by", "bar for ours")
+	var missed []string
+	met := 0
 	for _, row := range r.Rows {
 		name := row.Name
 		for _, l := range row.Lines {
@@ -132,9 +161,14 @@ func (r *report) print(w io.Writer) {
 					ratio = format(*c.Ratio) + " x"
 				}
 				s := c.Summary
-				fmt.Fprintf(w, "%-36s %-18s %-28s %s\n", name, c.Name,
-					fmt.Sprintf("%s %s [%s .. %s]", format(s.Median), l.Unit, format(s.Low), format(s.High)), ratio)
+				fmt.Fprintf(w, "%-36s %-18s %-36s %-18s %s\n", name, c.Name,
+					fmt.Sprintf("%s %s [%s .. %s]", format(s.Median), l.Unit, format(s.Low), format(s.High)), ratio, c.Bar)
 				name = ""
+				if c.Bar != nil && c.Bar.Met {
+					met++
+				} else if c.Bar != nil {
+					missed = append(missed, fmt.Sprintf("  %s: %s: %s", row.Name, l.Unit, c.Bar.Bar))
+				}
 			}
 		}
 		for _, n := range row.Notes {
@@ -142,6 +176,7 @@ func (r *report) print(w io.Writer) {
 			name = ""
 		}
 	}
+	fmt.Fprintf(w, "\n%d bars are met, %d are missed\n%s", met, len(missed), strings.Join(append(missed, ""), "\n"))
 }
 
 func when(i int) string {

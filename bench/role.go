@@ -38,6 +38,12 @@ type roleSpec struct {
 	Slots    uint32 `json:"slots,omitempty"`    // of a ring; 0: the default
 	Stations int    `json:"stations,omitempty"` // behind the receivers, in turn; each frame goes to one of them by chance
 
+	First  int    `json:"first,omitempty"`  // number of the first receiver
+	InTurn bool   `json:"inturn,omitempty"` // all Ports are one thread's, which never sleeps
+	Header int    `json:"header,omitempty"` // bytes of virtio-net header before each frame; Size is without
+	Offset uint64 `json:"offset,omitempty"` // bytes before each frame, in its buffer
+	Load   bool   `json:"load,omitempty"`   // keep the lcore half busy meanwhile
+
 	Ledger  string `json:"ledger,omitempty"`  // file in which receivers count
 	Readers int    `json:"readers,omitempty"` // counters in it
 }
@@ -52,6 +58,9 @@ var roles = map[string]func(*roleSpec) (sample, error){
 	"pong":     rolePong,
 	"relay":    roleRelay,
 	"attach":   roleAttach,
+	"wakes":    roleWakes,
+	"woken":    roleWoken,
+	"eventfd":  roleEventfd,
 	"idle":     roleIdle,
 	"packets":  rolePackets,
 }

@@ -14,6 +14,7 @@ type row struct {
 	about   string // what is measured, in a sentence
 	quick   bool   // part of a quick run
 	metrics []metric
+	bars    []bar
 	ours    subject
 	peers   []subject
 }
@@ -23,6 +24,48 @@ type metric struct {
 	key, unit string
 	lower     bool // is better
 	info      bool // tells about the measurement; not compared
+}
+
+// bar is what issue or design ask of a metric of ours: at most (at least, where more is better) times the peer's and plus.
+type bar struct {
+	key   string
+	peer  string // "": plus is all
+	times float64
+	plus  float64
+}
+
+// text is the bar in words.
+func (b bar) text(lower bool) string {
+	s := map[bool]string{true: "at most ", false: "at least "}[lower]
+	if b.peer == "" {
+		return s + format(b.plus)
+	}
+	if b.times != 1 {
+		s += format(b.times) + " x "
+	}
+	s += b.peer
+	if b.plus != 0 {
+		s += " + " + format(b.plus)
+	}
+	return s
+}
+
+// met says whether the median of the rounds is on the right side; not known without a round in which both were measured.
+func (b bar) met(ours, peer []float64, lower bool) (met, known bool) {
+	var spare []float64
+	for i, v := range ours {
+		limit := b.plus
+		if b.peer != "" {
+			limit += b.times * peer[i]
+		}
+		if !lower {
+			v, limit = limit, v
+		}
+		if d := limit - v; !math.IsNaN(d) {
+			spare = append(spare, d)
+		}
+	}
+	return median(spare) >= 0, len(spare) > 0
 }
 
 // subject is something that can be measured again and again.

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // What measurements tell.
 var (
@@ -18,12 +21,13 @@ func ns(key, unit string) metric { return metric{key: key, unit: "ns " + unit, l
 // allRows is the whole of the benchmark.
 func allRows() []row {
 	var rows []row
-	rows = append(rows, switchRows()...)
-	rows = append(rows, probeRows()...)
-	rows = append(rows, pipeRows()...)
-	rows = append(rows, latencyRows()...)
-	rows = append(rows, deviceRows()...)
-	return append(rows, controlRows()...)
+	for _, part := range [][]row{
+		switchRows(), scaleRows(), lcoreRows(), probeRows(), clibRows(), pipeRows(), latencyRows(), deviceRows(), controlRows(),
+		featureRows(), validationRows(),
+	} {
+		rows = append(rows, part...)
+	}
+	return rows
 }
 
 // switchRows: two client processes on one CPU, the switch on another one.
@@ -33,18 +37,27 @@ func switchRows() (rows []row) {
 			r := row{
 				name:    fmt.Sprintf("switch/%s/%dB/2ports", dst, size),
 				about:   "one process sends through a switch what another one can receive; cycles are the lcore's for each packet",
-				quick:   true,
+				quick:   size == 60 || size == 1514 && dst == toAll,
 				metrics: []metric{cycles, core, rate, dropped, busy},
 				ours:    subject{"netmapd", switchFlood(size, 2, dst, false)},
 			}
 			if dst == "unicast" {
 				r.peers = []subject{{"linux bridge", linuxBridge(size)}, {"ovs-dpdk", ovsNormal(max(size, 64))}}
 			}
-			if size == 256 || size == 512 && dst == "unicast" {
-				r.quick = false
+			if dst == "unicast" && size == 60 {
+				r.bars = []bar{{key: "cycles", plus: 84}, {key: "core", peer: "ovs-dpdk", times: 2.5}, {key: "core", peer: "linux bridge", times: 30}}
 			}
 			rows = append(rows, r)
 		}
+	}
+	for _, size := range []int{60, 1514} {
+		rows = append(rows, row{
+			name:    fmt.Sprintf("switch/unicast/%dB/testpmd", size),
+			about:   "the same beside testpmd in the place of the switch, between two virtual machines: it rewrites addresses and looks nothing up",
+			metrics: []metric{cycles, core, rate},
+			ours:    subject{"netmapd", switchFlood(size, 2, "unicast", false)},
+			peers:   []subject{{"testpmd vhost", testpmdSwitch(vhost, max(size, 64))}, {"testpmd memif", testpmdSwitch(memif, max(size, 64))}},
+		})
 	}
 	rows = append(rows, row{
 		name:    "switch/flood/60B/2ports",
@@ -61,25 +74,60 @@ func switchRows() (rows []row) {
 			ours:    subject{"netmapd", switchFlood(60, 8, dst, false)},
 		})
 	}
-	return append(rows, scaleRows()...)
+	return rows
 }
 
 // scaleRows: how the cost grows with ports and addresses.
 func scaleRows() (rows []row) {
-	few := subject{"2 ports, 1 station", flood{size: 60, ports: 2, slots: 256, stations: 1}.measure}
-	for _, c := range []struct{ ports, stations int }{{2, 1}, {2, 100}, {2, 10_000}, {2, 1_000_000}, {64, 63}, {64, 100_000}} {
-		r := row{
-			name:    fmt.Sprintf("scale/%dports/%dstations", c.ports, c.stations),
-			about:   "rings of 256 slots, a process that sends to stations by chance, another one that receives on all other ports, each in a goroutine that sleeps; the peer is netmapd with two ports",
-			metrics: []metric{cycles, rate, dropped, busy},
-			ours:    subject{"netmapd", flood{size: 60, ports: c.ports, slots: 256, stations: c.stations}.measure},
+	const fewPorts = "2 ports, 2 stations"
+	for _, inTurn := range []bool{true, false} {
+		name, about := "scale", "each in a goroutine that sleeps"
+		if inTurn {
+			name, about = "scale/inturn", "in turn, in one thread that never sleeps"
 		}
-		if c.ports+c.stations > 3 {
-			r.peers = []subject{few}
+		f := func(ports, stations int) func(*harness) (sample, error) {
+			return flood{size: 60, ports: ports, slots: 256, stations: stations, inTurn: inTurn}.measure
 		}
-		rows = append(rows, r)
+		for _, c := range []struct{ ports, stations int }{{2, 2}, {2, 100}, {2, 10_000}, {2, 1_000_000}, {64, 63}, {64, 100_000}} {
+			r := row{
+				name:    fmt.Sprintf("%s/%dports/%dstations", name, c.ports, c.stations),
+				about:   "rings of 256 slots, a process that sends to stations by chance, another one that receives on all other ports, " + about + "; the peer is netmapd with two ports",
+				quick:   inTurn && c.stations == 100_000,
+				metrics: []metric{cycles, rate, dropped, busy},
+				ours:    subject{"netmapd", f(c.ports, c.stations)},
+			}
+			if c.ports+c.stations > 4 {
+				r.peers = []subject{{fewPorts, f(2, 2)}}
+			}
+			if c.ports == 64 && c.stations == 100_000 {
+				r.bars = []bar{{key: "cycles", peer: fewPorts, times: 2}}
+			}
+			rows = append(rows, r)
+		}
 	}
 	return rows
+}
+
+// lcoreRows: more than one lcore. Two pairs of programs and two lcores want six CPUs.
+func lcoreRows() []row {
+	both := []string{"vale0", "vale1"}
+	one := []string{"vale0", "vale0"}
+	row2 := func(name, about string, switches []string) row {
+		f := flood{size: 60, ports: 2, dst: "unicast", switches: switches}
+		two := f
+		two.daemon.lcores = 2
+		return row{
+			name:    "lcores/" + name,
+			about:   about + "; the peer has one lcore. On two CPUs the second lcore and all programs take turns on one of them, so that cycles contain what others do there: it shows that nothing breaks, and no gain can be seen",
+			metrics: []metric{cycles, rate, dropped, busy},
+			ours:    subject{"2 lcores", two.measure},
+			peers:   []subject{{"1 lcore", f.measure}},
+		}
+	}
+	return []row{
+		row2("2switches", "two senders and two receivers, each pair on a switch and an lcore of its own", both),
+		row2("1switch", "two senders and two receivers on one switch, whose ports two lcores share", one),
+	}
 }
 
 // probeRows: one thread on both ends, nothing overlaps.
@@ -87,14 +135,12 @@ func probeRows() (rows []row) {
 	for _, size := range []int{60, 512, 1514} {
 		for _, dst := range []string{"unicast", toAll} {
 			rows = append(rows, row{
-				name:  fmt.Sprintf("onethread/%s/%dB", dst, size),
-				about: "time of TX sync and RX sync by one thread on both ends: a + b*n, fitted to the 10th percentile; b for each packet, a for each sync",
-				quick: size != 512,
-				metrics: []metric{
-					ns("sum", "per packet"), ns("tx", "of it in TxSync"), ns("rx", "of it in RxSync"),
-					ns("fixed_tx", "fixed, a TxSync that waits"), ns("fixed_rx", "fixed, an RxSync"),
-				},
-				ours: subject{"netmapd", oneThread(size, dst)},
+				name:    fmt.Sprintf("onethread/%s/%dB", dst, size),
+				about:   "time of TX sync and RX sync by one thread on both ends: a + b*n, fitted to the 10th percentile; b for each packet, a for each sync",
+				quick:   size != 512 && dst == "unicast",
+				bars:    oneThreadBars(size),
+				metrics: cycleMetrics("TxSync that waits", "RxSync"),
+				ours:    subject{"netmapd", oneThread(size, dst)},
 			})
 		}
 	}
@@ -103,8 +149,17 @@ func probeRows() (rows []row) {
 		about:   "a sync with nothing new while the lcore is awake",
 		quick:   true,
 		metrics: []metric{ns("tx", "a TxSync"), ns("rx", "an RxSync")},
+		bars:    []bar{{key: "tx", plus: 100}, {key: "rx", plus: 100}},
 		ours:    subject{"netmapd", emptySync},
 	})
+}
+
+// oneThreadBars are those of the issue for shared/bench's probe, which does the same.
+func oneThreadBars(size int) []bar {
+	if limit := map[int]float64{60: 40, 1514: 190}[size]; limit != 0 {
+		return []bar{{key: "sum", plus: limit}}
+	}
+	return nil
 }
 
 func latencyRows() []row {
@@ -126,6 +181,29 @@ func latencyRows() []row {
 			ours:    subject{"netmapd", roundTrip(true)},
 			peers:   []subject{{"bare eventfd", bareRoundTrip(true)}},
 		},
+		{
+			name:    "roundtrip/polling/half-load",
+			about:   "roundtrip/polling while the same thread keeps the lcore half busy with bursts of 32 frames between two other ports; the peer is without these",
+			metrics: append(slices.Clone(times), busy),
+			ours:    subject{"half load", roundTripUnder(daemonSpec{poll: true})},
+			peers:   []subject{{"no load", roundTrip(false)}},
+		},
+		{
+			name:    "roundtrip/adaptive/half-load",
+			about:   "the same with an lcore that may sleep; without load it does not get to either, as the thread never waits long",
+			metrics: append(slices.Clone(times), busy),
+			ours:    subject{"half load", roundTripUnder(daemonSpec{})},
+			peers:   []subject{{"no load", adaptiveRoundTrip}},
+		},
+		{
+			name:    "wakeup",
+			about:   "from a frame's publication, by a process that goes to sleep at once, to the return of another one from Poll, where it slept; the lcore polls. The peer passes a word of memory through a relay on the lcore's CPU to a thread that reads an eventfd",
+			quick:   true,
+			metrics: times,
+			bars:    []bar{{key: "p99", peer: "bare eventfd", times: 1, plus: 10}},
+			ours:    subject{"netmapd", wakeUp},
+			peers:   []subject{{"bare eventfd", bareWakeUp}},
+		},
 	}
 }
 
@@ -137,6 +215,7 @@ func deviceRows() []row {
 			about:   "net_null, which never has nothing, to a client; testpmd receives and sends on two of them",
 			quick:   true,
 			metrics: forwarding,
+			bars:    []bar{{key: "cycles", peer: "testpmd io", times: 1, plus: 90}},
 			ours:    subject{"netmapd", nullToClient},
 			peers:   []subject{{"testpmd io", testpmd("io", nullArgs(60))}},
 		},
@@ -145,6 +224,7 @@ func deviceRows() []row {
 			about:   "two net_null devices, their buffers filled with frames for the other one, joined by a switch; testpmd rewrites the addresses",
 			quick:   true,
 			metrics: forwarding,
+			bars:    []bar{{key: "cycles", peer: "testpmd mac", times: 1, plus: 80}},
 			ours:    subject{"netmapd", nullSwitch},
 			peers:   []subject{{"testpmd mac", testpmd("mac", nullArgs(60))}, {"testpmd io", testpmd("io", nullArgs(60))}},
 		},
@@ -157,12 +237,25 @@ func deviceRows() []row {
 			peers:   []subject{{"testpmd mac", testpmd("mac", preloaded)}, {"testpmd io", testpmd("io", preloaded)}},
 		},
 	}
+	for _, k := range []backend{vhost, memif} {
+		r := row{
+			name:    fmt.Sprintf("nic/%s-switch-%s/64B", k.name, k.name),
+			about:   "two ports by DPDK's net_" + k.name + " on a switch, testpmd as two virtual machines; the peers have the same ports and machines",
+			metrics: forwarding,
+			ours:    subject{"netmapd", backendSwitch(k, 64)},
+			peers:   []subject{{"testpmd mac", testpmdSwitch(k, 64)}},
+		}
+		if k.name == vhost.name {
+			r.peers = append(r.peers, subject{"ovs-dpdk", ovsNormal(64)})
+		}
+		rows = append(rows, r)
+	}
 	for _, driver := range []string{"af_packet", "af_xdp"} {
 		for _, size := range []int{60, 1514} {
 			rows = append(rows, row{
 				name:    fmt.Sprintf("interface/%s/%dB", driver, size),
 				about:   "frames from a packet socket on one end of a veth pair to a client on the other one",
-				quick:   size == 60,
+				quick:   size == 60 && driver == "af_packet",
 				metrics: forwarding,
 				ours:    subject{"netmapd", vethToClient(driver, size)},
 			})
@@ -178,6 +271,7 @@ func controlRows() []row {
 			about:   "opening a port of a switch that a daemon has, with its memory",
 			quick:   true,
 			metrics: []metric{us("p50", "p50"), us("p99", "p99"), {key: "close", unit: "us Close", lower: true}},
+			bars:    []bar{{key: "p50", plus: 2000}},
 			ours:    subject{"netmapd", attachTime},
 		},
 		{
@@ -185,7 +279,15 @@ func controlRows() []row {
 			about:   "a daemon with two silent clients",
 			quick:   true,
 			metrics: []metric{{key: "cpu", unit: "% of a CPU", lower: true}, {key: "wakeups", unit: "lcore wake-ups/s", lower: true}},
+			bars:    []bar{{key: "cpu", plus: 1}},
 			ours:    subject{"netmapd", idleCPU},
+		},
+		{
+			name:    "memory",
+			about:   "what 32 more ports of a switch cost: pages that the daemon has touched for each, shared ones included, and the size of the memory files it maps for each. Pages of buffers come with traffic, up to slots times 2 KiB for each ring",
+			quick:   true,
+			metrics: []metric{{key: "rss", unit: "KiB resident/port", lower: true}, {key: "mapped", unit: "KiB mapped/port", lower: true}},
+			ours:    subject{"netmapd", portMemory},
 		},
 	}
 }

@@ -71,28 +71,34 @@ var (
 	testpmdTotal  = regexp.MustCompile(`RX-packets: *(\d+)`)
 )
 
+// startTestpmd starts it on the lcore's CPU, to forward between two devices in one of its modes.
+func (h *harness) startTestpmd(mode string, devs [2]string) (*proc, error) {
+	path, err := exec.LookPath("dpdk-testpmd")
+	if err != nil {
+		return nil, missing("no dpdk-testpmd; install the package dpdk-dev")
+	}
+	argv := []string{
+		"stdbuf", "-oL", path, // it answers by lines, and not only at a terminal
+		"-l", fmt.Sprintf("%d,%d", h.cpu.clients[0], h.cpu.lcore), "--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry",
+		"--file-prefix", fmt.Sprintf("nmbenchsw%d", os.Getpid()), "--vdev", devs[0], "--vdev", devs[1],
+		"--", "-i", "--forward-mode=" + mode, "--nb-cores=1", "--disable-link-check", "--total-num-mbufs=16384", "--record-core-cycles",
+	}
+	p, err := h.start(procSpec{name: "testpmd", argv: argv, cpus: h.cpu.all()})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.prompt(h)
+}
+
 // testpmd forwards between two devices in one of its modes.
 func testpmd(mode string, devices func(*harness) ([2]string, error)) func(*harness) (sample, error) {
 	return func(h *harness) (sample, error) {
-		path, err := exec.LookPath("dpdk-testpmd")
-		if err != nil {
-			return nil, missing("no dpdk-testpmd; install the package dpdk")
-		}
 		devs, err := devices(h)
 		if err != nil {
 			return nil, err
 		}
-		argv := []string{
-			"stdbuf", "-oL", path, // it answers by lines, and not only at a terminal
-			"-l", fmt.Sprintf("%d,%d", h.cpu.clients[0], h.cpu.lcore), "--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry",
-			"--file-prefix", fmt.Sprintf("nmbench%d", os.Getpid()), "--vdev", devs[0], "--vdev", devs[1],
-			"--", "-i", "--forward-mode=" + mode, "--nb-cores=1", "--total-num-mbufs=16384", "--record-core-cycles",
-		}
-		p, err := h.start(procSpec{name: "testpmd", argv: argv, cpus: h.cpu.all()})
+		p, err := h.startTestpmd(mode, devs)
 		if err != nil {
-			return nil, err
-		}
-		if err := p.prompt(h); err != nil {
 			return nil, err
 		}
 		for _, step := range []struct {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/lcore"
+	"github.com/netmapd/netmapd/netmap"
+)
+
+// How long it takes until a client that sleeps runs again. Who sends sleeps itself, so that one CPU will do for both ends:
+// it wakes by a timer, leaves the time in what it sends, and goes to sleep again.
+
+// wakeGap is the time between two messages; the receiver has long gone to sleep again.
+const wakeGap = 300 * time.Microsecond
+
+// stampAt is where in a frame the time is.
+const stampAt = 14
+
+func wakeUp(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{poll: true})
+	if err != nil {
+		return nil, err
+	}
+	// Not a thread that is locked to its goroutine: Go would wake another one first.
+	rx, err := h.role(roleSpec{Role: "woken", Dir: d.dir, Ports: []string{"vale0:r"}}, h.cpu.clients[len(h.cpu.clients)-1:], "")
+	if err != nil {
+		return nil, err
+	}
+	tx := roleSpec{Role: "wakes", Dir: d.dir, Ports: []string{"vale0:s"}, Size: 60, Dst: []string{receiverMAC(0)}, Src: senderMAC(0), CPUs: h.cpu.clients[:1]}
+	if _, err := h.role(tx, h.cpu.clients, ""); err != nil {
+		return nil, err
+	}
+	if err := h.wait(h.o.dur); err != nil {
+		return nil, err
+	}
+	return rx.result(h.ctx)
+}
+
+// bareWakeUp is the same without netmapd.
+func bareWakeUp(h *harness) (sample, error) {
+	c := h.cpu
+	return h.timed(roleSpec{Role: "eventfd", CPUs: []int{c.clients[0], c.clients[len(c.clients)-1], c.lcore}}, c.all())
+}
+
+// regularly calls f after each gap, in a thread on a CPU of its own.
+func regularly(cpu int, f func()) error {
+	if err := settle(cpu); err != nil {
+		return err
+	}
+	gap := unix.NsecToTimespec(int64(wakeGap))
+	for !stopped.Load() {
+		_ = unix.Nanosleep(&gap, nil)
+		f()
+	}
+	return nil
+}
+
+// roleWakes sends a frame now and then, by a sync that waits for nobody.
+func roleWakes(s *roleSpec) (sample, error) {
+	d, err := open(s, 0)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFlooder(d, s)
+	if err != nil {
+		return nil, err
+	}
+	amReady()
+	failed := error(nil)
+	err = regularly(s.CPUs[0], func() {
+		if f.Space() == 0 {
+			_, failed = d.PollTimeout(pollTime, netmap.PollOut)
+		}
+		binary.NativeEndian.PutUint64(f.bufs[f.Head()][stampAt:], lcore.Cycles())
+		f.fill(1)
+		if _, err := d.PollTimeout(0, netmap.PollOut); err != nil {
+			failed = err
+		}
+		if failed != nil {
+			stopped.Store(true)
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	return sample{"ok": 1}, err
+}
+
+// roleWoken sleeps until frames come and tells how old they are.
+func roleWoken(s *roleSpec) (sample, error) {
+	d, err := open(s, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := teach(d, receiverMAC(0), 0); err != nil {
+		return nil, err
+	}
+	amReady()
+	t := trips{skip: 10}
+	for t.more() {
+		re, err := d.PollTimeout(pollTime, netmap.PollIn)
+		now := lcore.Cycles()
+		if err != nil || re&netmap.PollErr != 0 {
+			return nil, fmt.Errorf("poll says %#x: %w", re, err)
+		}
+		if re != 0 {
+			r := d.RxRings()[0]
+			t.since(binary.NativeEndian.Uint64(r.Frame(r.Head())[stampAt:]), now)
+			take(r)
+		}
+	}
+	return t.sample()
+}
+
+// since adds the time from one reading of the TSC to another.
+func (t *trips) since(then, now uint64) {
+	t.add(time.Duration(float64(now-then) * 1e9 / float64(lcore.TSCHz())))
+}
+
+// roleEventfd has a sender, a relay and a reader; CPUs are theirs, the relay's the last.
+func roleEventfd(s *roleSpec) (sample, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	var word padded
+	seen, one := uint64(0), binary.NativeEndian.AppendUint64(nil, 1)
+	go relay(s.CPUs[2], func() {
+		if v := word.v.Load(); v != seen {
+			seen = v
+			_, _ = unix.Write(fd, one)
+		}
+	})
+	go func() { _ = regularly(s.CPUs[0], func() { word.v.Store(lcore.Cycles()) }) }()
+	if err := settle(s.CPUs[1]); err != nil {
+		return nil, err
+	}
+	defer runtime.UnlockOSThread()
+	amReady()
+	t := trips{skip: 10}
+	var b [8]byte
+	for t.more() {
+		if _, err := unix.Read(fd, b[:]); err != nil {
+			return nil, fmt.Errorf("read an eventfd: %w", err)
+		}
+		t.since(word.v.Load(), lcore.Cycles())
+	}
+	return t.sample()
+}
