@@ -5,6 +5,7 @@ import (
 
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
+	"github.com/netmapd/netmapd/ring"
 	vale "github.com/netmapd/netmapd/switch"
 )
 
@@ -52,6 +53,10 @@ type backend interface {
 
 	// offsets says whether packets may begin anywhere in the port's buffers (NC A.8).
 	offsets() bool
+
+	// setOffsets gives a ring without users its offsets, nil for none, and its slots
+	// the initial one.
+	setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64) error
 
 	// monitored is called before the first monitor looks at the port's rings,
 	// unmonitored after the last one did.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
+	"github.com/netmapd/netmapd/ring"
 	"github.com/netmapd/netmapd/shm"
 )
 
@@ -152,16 +153,13 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 			}
 		}()
 	}
+	var offsets *ring.Offsets
+	var initial uint64
 	if opts.Offsets != nil {
-		var undo func()
-		if undo, err = d.offsets(full, opts.Offsets); err != nil {
+		if offsets, err = d.offsets(full, opts.Offsets); err != nil {
 			return nil, optionError(abi.OptOffsets, err)
 		}
-		defer func() {
-			if err != nil {
-				undo()
-			}
-		}()
+		initial = opts.Offsets.Initial
 	}
 	if opts.CSB != nil {
 		if err = d.checkCSB(full, opts.CSB); err != nil {
@@ -172,12 +170,18 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		err = refuse("register", full, unix.ENOMEM, "%v", err)
 		return nil, err
 	}
+	// Last: a pipe's frames that wait are moved by it.
+	if err = d.setOffsets(ctx, offsets, initial); err != nil {
+		p.region.FreeIf(d.ifo)
+		return nil, err
+	}
 	for i, k := range d.bound() {
 		if err = d.take(ctx, k); err != nil {
 			for _, undo := range d.bound()[:i] {
 				_ = d.give(ctx, undo)
 			}
 			d.refill()
+			_ = d.setOffsets(ctx, nil, 0)
 			p.region.FreeIf(d.ifo)
 			return nil, err
 		}

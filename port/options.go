@@ -1,6 +1,9 @@
 package port
 
 import (
+	"context"
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/netmap/abi"
@@ -58,9 +61,9 @@ func checkOffsets(full string, o *abi.Offsets, bufSize uint32) (*ring.Offsets, e
 }
 
 // offsets negotiates the offsets of the rings of a new descriptor (NC B.9.5) and
-// returns how to undo it. A ring that has some keeps them. One that somebody else
-// has open without cannot get any: the lcores are at work on it.
-func (d *Desc) offsets(full string, o *abi.Offsets) (undo func(), err error) {
+// returns those that its rings get, unless they have some, which they keep. One that
+// somebody else has open without cannot get any: the lcores are at work on it.
+func (d *Desc) offsets(full string, o *abi.Offsets) (*ring.Offsets, error) {
 	p := d.port
 	if !p.be.offsets() {
 		return nil, refuse("register with offsets", full, unix.EOPNOTSUPP, "ports of kind %s have no offsets", p.kind)
@@ -78,33 +81,36 @@ func (d *Desc) offsets(full string, o *abi.Offsets) (undo func(), err error) {
 			o.Max = max(o.Max, uint64(has.Max))
 		}
 	}
-	for _, k := range d.bound() {
-		if k.users == 0 {
-			d.setOffsets(k, want, o.Initial)
-		}
-	}
-	return func() {
-		for _, k := range d.bound() {
-			if k.users == 0 {
-				d.setOffsets(k, nil, 0)
-			}
-		}
-	}, nil
+	return want, nil
 }
 
-// setOffsets gives a ring without users its offsets, or takes them away again.
-func (d *Desc) setOffsets(k *kring, o *ring.Offsets, initial uint64) {
-	k.SetOffsets(o)
-	mask := uint64(0)
-	if o != nil {
-		mask = o.Mask
+// setOffsets gives the rings without users their offsets, nil for none.
+func (d *Desc) setOffsets(ctx context.Context, o *ring.Offsets, initial uint64) error {
+	for _, k := range d.bound() {
+		if k.users > 0 || o == nil && k.Offsets() == nil {
+			continue
+		}
+		if err := d.port.be.setOffsets(ctx, k, o, initial); err != nil {
+			return fmt.Errorf("set the offsets of ring %s of %s: %w", k, d.port.name, err)
+		}
+		mask := uint64(0)
+		if o != nil {
+			mask = o.Mask
+		}
+		_ = d.port.region.Touch(func() { k.obj.View.OffsetMask = mask }) // memory that is gone has no offsets either
 	}
-	_ = d.port.region.Touch(func() { // memory that is gone has no offsets either
-		k.obj.View.OffsetMask = mask
+	return nil
+}
+
+// setOffsets gives a ring without users and without frames its offsets.
+func (b plain) setOffsets(_ context.Context, k *kring, o *ring.Offsets, initial uint64) error {
+	k.SetOffsets(o)
+	_ = b.p.region.Touch(func() {
 		for i := range k.Num() {
 			k.obj.View.StorePtr(i, initial)
 		}
 	})
+	return nil
 }
 
 // checkCSB judges what of CSB mode does not need the client's memory (NC B.9.3);

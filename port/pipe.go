@@ -244,12 +244,23 @@ func (*pipeEnd) keeps() bool { return true }
 // resume lets the next user of a ring go on where the last one stopped.
 func (e *pipeEnd) resume(ctx context.Context, k *kring) error {
 	pair := e.pair(k)
-	reopen := func() { _ = e.p.region.Touch(func() { pair.Reopen(k.Ring, k.obj.View) }) }
+	return e.touch(ctx, func() { pair.Reopen(k.Ring, k.obj.View) })
+}
+
+// setOffsets moves what waits in the ring, too.
+func (e *pipeEnd) setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64) error {
+	pair := e.pair(k)
+	return e.touch(ctx, func() { pair.SetOffsets(k.Ring, o, initial, time.Now().Add(busyTime)) })
+}
+
+// touch changes rings of the pipe: on the lcore that carries it, if one does.
+func (e *pipeEnd) touch(ctx context.Context, change func()) error {
+	safe := func() { _ = e.p.region.Touch(change) }
 	if e.pipe.unit == nil {
-		reopen()
+		safe()
 		return nil
 	}
-	return e.p.lc.Do(ctx, reopen)
+	return e.p.lc.Do(ctx, safe)
 }
 
 // wakeFDs are the eventfd that wakes the processes of this end and the one that

@@ -142,6 +142,49 @@ func (p *Pipe) Reopen(q *Ring, hdr abi.Ring) {
 	hdr.SetUser(hwcur, hwcur, hwtail)
 }
 
+// SetOffsets gives a ring of the pipe that nobody uses other offsets, nil for none, and
+// its slots the initial one. What is on its way to it moves to where it is found then,
+// behind the larger of the offset that it has and the initial one (NC A.8). Of a direct
+// pipe it waits for syncs until the given time at most; a carried one belongs on its lcore.
+func (p *Pipe) SetOffsets(q *Ring, o *Offsets, initial uint64, until time.Time) {
+	if p.Direct() {
+		p.lock(until)
+		defer p.unlock()
+		p.judge()
+	}
+	was, onWay := q.Offsets(), uint32(0)
+	if q == p.rx {
+		onWay = q.dist(q.ix.HwCur, p.tx.ix.HwCur) // packets that are not complete, too
+		if was == nil && !p.far {
+			was = p.tx.Offsets()
+		}
+	}
+	where := between(was, o)
+	for i := range q.num {
+		ptr := initial
+		if q.dist(q.ix.HwCur, i) < onWay {
+			ptr = q.shift(i, initial, &where)
+		}
+		q.slots.StorePtr(i, ptr)
+	}
+	q.SetOffsets(o)
+}
+
+// shift moves the frame of a slot in its buffer and returns the slot's new ptr.
+func (r *Ring) shift(i uint32, initial uint64, where *abi.PipeOffsets) uint64 {
+	w, ptr := r.slots.Load(i), r.slots.LoadPtr(i)
+	buf := r.bufs.Get(w.Idx())
+	if buf == nil || w.Flags()&abi.NSIndirect != 0 {
+		return ptr
+	}
+	n := uint32(w.Len())
+	at, to := where.Place(ptr, initial, n, r.bufs.Size())
+	if at != to {
+		copy(buf[to:to+n], buf[at:at+n])
+	}
+	return ptr&^(where.FromMask|where.ToMask) | uint64(to)
+}
+
 // Settle makes each buffer stand in one ring only, at the end of the pipe: a slot
 // on its way is the receiver's, all others are the sender's. Nobody uses either ring.
 func (p *Pipe) Settle() {
@@ -204,12 +247,14 @@ func (p *Pipe) not(q *Ring) *Ring {
 }
 
 // offsetsOf are the offsets of a sender's ring and a receiver's.
-func offsetsOf(from, to *Ring) (where abi.PipeOffsets) {
-	if o := from.Offsets(); o != nil {
-		where.FromMask, where.FromMax = o.Mask, o.Max
+func offsetsOf(from, to *Ring) abi.PipeOffsets { return between(from.Offsets(), to.Offsets()) }
+
+func between(from, to *Offsets) (where abi.PipeOffsets) {
+	if from != nil {
+		where.FromMask, where.FromMax = from.Mask, from.Max
 	}
-	if o := to.Offsets(); o != nil {
-		where.ToMask, where.ToMax = o.Mask, o.Max
+	if to != nil {
+		where.ToMask, where.ToMax = to.Mask, to.Max
 	}
 	return where
 }
