@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/netmapd/netmapd/lcore"
@@ -34,62 +33,109 @@ var batches = []int{1, 16, 64, 128, 192, 256, 384, 512}
 // probe times a program in C, under the interposer or linked with the library.
 func probe(size int, preload bool) func(*harness) (sample, error) {
 	return func(h *harness) (sample, error) {
-		dir, err := h.clib()
-		if err != nil {
-			return nil, err
-		}
 		d, err := h.daemon(daemonSpec{poll: true})
 		if err != nil {
 			return nil, err
 		}
-		s := procSpec{name: "probe", cpus: h.cpu.clients, env: []string{rundir.Env + "=" + d.dir}, argv: []string{filepath.Join(dir, "probe-linked")}}
-		if preload {
-			s.argv[0] = filepath.Join(dir, "probe")
-			s.env = append(s.env, "LD_PRELOAD="+filepath.Join(dir, "libnetmapd-preload.so"))
-		}
-		s.argv = append(s.argv, "vale0:s", "vale0:r", fmt.Sprint(size))
+		args := []string{"vale0:s", "vale0:r", fmt.Sprint(size)}
 		for _, n := range batches {
-			s.argv = append(s.argv, fmt.Sprint(n))
+			args = append(args, fmt.Sprint(n))
 		}
-		p, err := h.start(s)
+		p, err := h.program("probe", preload, d, args...)
 		if err != nil {
-			return nil, err
-		}
-		if _, err := p.until(h.ctx, "line "+ready, startLimit, func(l string) bool { return l == ready }); err != nil {
 			return nil, err
 		}
 		if err := h.wait(h.o.dur); err != nil {
 			return nil, err
 		}
-		_ = p.in.Close()
+		lines, err := p.numbers(h)
 		var x, tx, rx []float64
-		scale := 1e9 / float64(lcore.TSCHz())
-		_, err = p.until(h.ctx, "result", stopLimit, func(l string) bool {
-			var n, t, r float64
-			if k, _ := fmt.Sscan(l, &n, &t, &r); k == 3 {
-				x, tx, rx = append(x, n), append(tx, t*scale), append(rx, r*scale)
-			}
-			return l == "done"
-		})
+		for _, l := range lines {
+			x, tx, rx = append(x, l[0]), append(tx, nanoseconds(l[1])), append(rx, nanoseconds(l[2]))
+		}
 		return fitted(x, tx, rx), err
 	}
 }
 
-// clib builds the C library and the probe, linked and not, once.
+// wokenProgram is wakeUp of a program in C under the interposer.
+func wokenProgram(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{poll: true})
+	if err != nil {
+		return nil, err
+	}
+	p, err := h.program("woken", true, d, "vale0:r")
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wake(d); err != nil {
+		return nil, err
+	}
+	lines, err := p.numbers(h)
+	if err != nil || len(lines) != 1 {
+		return nil, fmt.Errorf("%d results: %w; its output ends with:\n%s", len(lines), err, p.tail())
+	}
+	us := func(i int) float64 { return nanoseconds(lines[0][i]) / 1e3 }
+	return sample{"p50": us(0), "p99": us(1), "p999": us(2)}, nil
+}
+
+// nanoseconds of TSC cycles.
+func nanoseconds(cycles float64) float64 { return cycles * 1e9 / float64(lcore.TSCHz()) }
+
+// program starts one of bench/probe, under the interposer or linked with the library, and waits until it is ready.
+func (h *harness) program(name string, preload bool, d *daemon, args ...string) (*proc, error) {
+	dir, err := h.clib()
+	if err != nil {
+		return nil, err
+	}
+	s := procSpec{name: name, cpus: h.cpu.clients[len(h.cpu.clients)-1:], env: []string{rundir.Env + "=" + d.dir}}
+	if preload {
+		s.env = append(s.env, "LD_PRELOAD="+filepath.Join(dir, "libnetmapd-preload.so"))
+	} else {
+		name += "-linked"
+	}
+	s.argv = append([]string{filepath.Join(dir, name)}, args...)
+	p, err := h.start(s)
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.until(h.ctx, "line "+ready, startLimit, func(l string) bool { return l == ready })
+	return p, err
+}
+
+// numbers ends such a program and reads its results, three numbers a line.
+func (p *proc) numbers(h *harness) (lines [][3]float64, err error) {
+	_ = p.in.Close()
+	_, err = p.until(h.ctx, "result", stopLimit, func(l string) bool {
+		var n [3]float64
+		if k, _ := fmt.Sscan(l, &n[0], &n[1], &n[2]); k == len(n) {
+			lines = append(lines, n)
+		}
+		return l == "done"
+	})
+	return lines, err
+}
+
+// clib builds the C library and the programs, under the name of each for the interposer, once.
 func (h *harness) clib() (dir string, err error) {
 	dir = filepath.Join(h.dir, "clib")
-	if _, err := os.Stat(filepath.Join(dir, "probe")); err == nil {
+	done := filepath.Join(dir, "done")
+	if _, err := os.Stat(done); err == nil {
 		return dir, nil
 	}
-	cc := []string{"cc", "-O2", "-std=gnu11", "-Iclib/include", "bench/probe/probe.c", "-o"}
-	for _, argv := range [][]string{
-		{"make", "-s", "clib", "BIN=" + dir},
-		append(cc, filepath.Join(dir, "probe-linked"), filepath.Join(dir, "libnetmap.a"), "-pthread", "-ldl"),
-		append(cc, filepath.Join(dir, "probe")), // the last: it says that all is there
-	} {
-		if out, err := command(h.ctx, 2*time.Minute, argv[0], argv[1:]...); err != nil {
-			return "", missing("the C library and its probe cannot be built: %s", strings.TrimSpace(out))
+	build := func(argv ...string) {
+		if err == nil {
+			_, err = command(h.ctx, 2*time.Minute, argv[0], argv[1:]...)
 		}
 	}
-	return dir, nil
+	build("make", "-s", "clib", "BIN="+dir)
+	for _, name := range []string{"probe", "woken"} {
+		cc := []string{"cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Iclib/include", "bench/probe/" + name + ".c", "-o", filepath.Join(dir, name)}
+		build(cc...)
+		cc[len(cc)-1] += "-linked"
+		build(append(cc, filepath.Join(dir, "libnetmap.a"), "-pthread", "-ldl")...)
+	}
+	if err != nil {
+		return "", missing("the C library and its programs cannot be built: %v", err)
+	}
+	return dir, os.WriteFile(done, nil, 0o600)
 }

@@ -204,6 +204,15 @@ func latencyRows() []row {
 			ours:    subject{"netmapd", wakeUp},
 			peers:   []subject{{"bare eventfd", bareWakeUp}},
 		},
+		{
+			name:    "wakeup/interposer",
+			about:   "the same for a netmap program in C that sleeps in poll, under the interposer",
+			quick:   true,
+			metrics: times,
+			bars:    []bar{{key: "p99", peer: "bare eventfd", times: 1, plus: 10}},
+			ours:    subject{"netmapd", wokenProgram},
+			peers:   []subject{{"bare eventfd", bareWakeUp}},
+		},
 	}
 }
 

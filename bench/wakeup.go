@@ -31,14 +31,19 @@ func wakeUp(h *harness) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	tx := roleSpec{Role: "wakes", Dir: d.dir, Ports: []string{"vale0:s"}, Size: 60, Dst: []string{receiverMAC(0)}, Src: senderMAC(0), CPUs: h.cpu.clients[:1]}
-	if _, err := h.role(tx, h.cpu.clients, ""); err != nil {
-		return nil, err
-	}
-	if err := h.wait(h.o.dur); err != nil {
+	if err := h.wake(d); err != nil {
 		return nil, err
 	}
 	return rx.result(h.ctx)
+}
+
+// wake has a process send to the one that sleeps, for the length of a measurement.
+func (h *harness) wake(d *daemon) error {
+	tx := roleSpec{Role: "wakes", Dir: d.dir, Ports: []string{"vale0:s"}, Size: 60, Dst: []string{receiverMAC(0)}, Src: senderMAC(0), CPUs: h.cpu.clients[:1]}
+	if _, err := h.role(tx, h.cpu.clients, ""); err != nil {
+		return err
+	}
+	return h.wait(h.o.dur)
 }
 
 // bareWakeUp is the same without netmapd.

@@ -3,76 +3,9 @@
  * times a TX sync of so many slots, and the RX syncs that take the frames and give them back, and writes for each batch the
  * 10th percentiles in TSC cycles: "BATCH TX RX". It says "ready", and ends with its standard input.
  */
-#define NETMAP_WITH_LIBS
-#include <net/netmap_user.h>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <x86intrin.h>
+#include "probe.h"
 
 enum { REPS = 400, WARM = 10, SIZES = 16 };
-
-static const unsigned char here[6] = {2, 0, 0, 0, 0, 1}, there[6] = {2, 0, 0, 0, 1, 0};
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static struct nm_desc *open_port(const char *name)
-{
-	struct nm_desc *d = nm_open(name, NULL, 0, NULL);
-
-	if (!d)
-		fail(name);
-	return d;
-}
-
-static void header(char *frame, const unsigned char *dst, const unsigned char *src)
-{
-	memcpy(frame, dst, 6);
-	memcpy(frame + 6, src, 6);
-	frame[12] = (char)0x88;
-	frame[13] = (char)0xb5;
-}
-
-static uint64_t sync_of(struct nm_desc *d, unsigned long request)
-{
-	uint64_t start = __rdtsc();
-
-	if (ioctl(d->fd, request, NULL) < 0)
-		fail("sync");
-	return __rdtsc() - start;
-}
-
-static void advance(struct netmap_ring *r, uint32_t n)
-{
-	uint32_t to = r->head + n;
-
-	r->head = r->cur = to >= r->num_slots ? to - r->num_slots : to;
-}
-
-/* take gives back what has come. */
-static uint32_t take(struct netmap_ring *r)
-{
-	uint32_t n = nm_ring_space(r);
-
-	r->head = r->cur = r->tail;
-	return n;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 int main(int argc, char **argv)
 {
@@ -84,19 +17,15 @@ int main(int argc, char **argv)
 	if (sizes < 1 || sizes > SIZES)
 		return 2;
 	struct nm_desc *tx = open_port(argv[1]), *rx = open_port(argv[2]);
-	struct netmap_ring *out = NETMAP_TXRING(tx->nifp, 0), *in = NETMAP_RXRING(rx->nifp, 0), *teach = NETMAP_TXRING(rx->nifp, 0);
+	struct netmap_ring *out = NETMAP_TXRING(tx->nifp, 0), *in = NETMAP_RXRING(rx->nifp, 0);
 
 	bytes = (unsigned)strtoul(argv[3], &end, 10);
-	header(NETMAP_BUF(teach, teach->slot[teach->head].buf_idx), (const unsigned char *)"\xff\xff\xff\xff\xff\xff", there);
-	teach->slot[teach->head].len = 60;
-	advance(teach, 1);
-	sync_of(rx, NIOCTXSYNC);
+	teach(rx);
 	for (uint32_t i = 0; i < out->num_slots; i++)
 		header(NETMAP_BUF(out, out->slot[i].buf_idx), there, here);
 	puts("ready");
 	fflush(stdout);
 	for (int rep = -WARM; rep < REPS; rep++) {
-		struct pollfd stdin_ended = {.fd = 0, .events = POLLIN};
 		for (int z = 0; z < sizes; z++) {
 			uint32_t n = (uint32_t)strtoul(argv[4 + z], &end, 10), at = out->head;
 
@@ -123,7 +52,7 @@ int main(int argc, char **argv)
 				rx_times[z][good[z]++] = r;
 			}
 		}
-		if (poll(&stdin_ended, 1, 0) > 0)
+		if (ended())
 			break;
 	}
 	for (int z = 0; z < sizes; z++) {
