@@ -176,7 +176,7 @@ func (g *Registry) adoptPort(r *shm.Region, rec *portRecord) (*port, error) {
 	}
 	p := &port{
 		id: rec.ID, name: rec.Name, kind: rec.Kind, ephemeral: rec.Kind == KindVALE, used: true, known: true, kept: true, created: rec.Created,
-		region: r, lc: g.pick(), descs: map[*Desc]struct{}{},
+		region: r, lc: g.pick(), descs: map[*Desc]struct{}{}, books: newBooks(g.lcores),
 		shape: shape{hwTx: rec.TxRings, hwRx: rec.RxRings, txSlots: rec.TxSlots, rxSlots: rec.RxSlots},
 	}
 	if p.blocks, err = shm.OpenFile(f); err != nil {

@@ -260,7 +260,7 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 		err = d.g.quiesce(ctx)
 	}
 	if err == nil && k.Dir() == abi.DirRx {
-		err = p.bookUnread(ctx, k)
+		err = d.g.bookUnread(ctx, p, k)
 	}
 	if err != nil {
 		k.stale = true
@@ -309,8 +309,10 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 	if _, again := d.wakes[s.ID]; !again && p.wakes() >= maxWakes {
 		return wire.Bind{}, fds, refuse("join", p.name, unix.EMFILE, "%d processes and descriptors wait on the port, no more can", maxWakes)
 	}
-	if err := s.watch(p.lc); err != nil {
-		return wire.Bind{}, fds, err
+	for _, k := range d.bound() {
+		if err := s.watch(k.lc); err != nil {
+			return wire.Bind{}, fds, err
+		}
 	}
 	// SEQPACKET, not DGRAM: the other end sees it when the daemon goes.
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

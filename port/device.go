@@ -46,8 +46,8 @@ type device struct {
 	nic   *ethdev.Device // nil while not driven
 	rx    []*rxQueue
 	tx    []*txQueue
-	unit  *deviceUnit // while clients have HW rings open
-	wakes []int       // sockets that the lcore watches
+	units crew[*deviceUnit] // while clients have HW rings open
+	wakes []int             // sockets that the lcores watch
 	host  host
 	lost  bool // the interface or device went while it was driven
 
@@ -148,7 +148,10 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}
 	d.plain, p.be = plain{g, p}, d
+	d.spread()
+	p.seat()
 	d.host.drop = s.DropUnbound
+	d.host.passed = newBooks(g.lcores)
 	d.host.d, d.host.name, d.bufSize = d, s.Host, int(region.Geometry().Buf.Size)
 	g.enlist(p)
 	return p, nil
@@ -273,7 +276,7 @@ func (d *device) pullOut() {
 	d.endZero()
 }
 
-// use opens the device and makes its sockets wake the lcore.
+// use opens the device and makes its sockets wake the lcores.
 func (d *device) use() error {
 	if err := d.plugIn(); err != nil {
 		return err
@@ -281,20 +284,36 @@ func (d *device) use() error {
 	if len(d.wakes) > 0 {
 		return nil // its host uses it
 	}
-	for _, fd := range d.nic.Sockets() {
-		if err := d.p.lc.Watch(fd); err != nil {
-			d.unwatch()
-			d.idle()
-			return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
+	d.wakes = d.nic.Sockets()
+	if err := d.watch(); err != nil {
+		d.unwatch()
+		d.idle()
+		return err
+	}
+	return nil
+}
+
+// watch makes the sockets wake the lcores that poll the queues, and no others. A
+// frame that wakes the wrong one costs a look.
+func (d *device) watch() error {
+	wakes := d.wakes
+	d.unwatch()
+	d.wakes = wakes
+	for _, l := range d.p.lcores() {
+		for _, fd := range wakes {
+			if err := l.Watch(fd); err != nil {
+				return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
+			}
 		}
-		d.wakes = append(d.wakes, fd)
 	}
 	return nil
 }
 
 func (d *device) unwatch() {
-	for _, fd := range d.wakes {
-		_ = d.p.lc.Unwatch(fd) // it was watched
+	for _, l := range d.g.lcores {
+		for _, fd := range d.wakes {
+			_ = l.Unwatch(fd) // it may not be watched there
+		}
 	}
 	d.wakes = nil
 }
@@ -378,7 +397,7 @@ func (d *device) start(ctx context.Context, k *kring) error {
 		if err := d.host.missing(); err != nil {
 			return err
 		}
-	} else if d.unit == nil {
+	} else if len(d.units) == 0 {
 		if err := d.drive(ctx); err != nil {
 			return refuseFor("register", d.p.name, err)
 		}
@@ -387,7 +406,7 @@ func (d *device) start(ctx context.Context, k *kring) error {
 		return err
 	}
 	// An lcore that sleeps has not armed this ring, nor looked at its queue.
-	return d.p.lc.Do(ctx, func() {})
+	return k.lc.Do(ctx, func() {})
 }
 
 // drive starts moving frames between the device and the port's HW rings.
@@ -399,8 +418,8 @@ func (d *device) drive(ctx context.Context) error {
 		d.idle()
 		return err
 	}
-	d.unit = newDeviceUnit(d)
-	err := d.p.lc.Add(ctx, d.unit)
+	d.units = newDeviceUnits(d)
+	err := d.units.start(ctx)
 	if err == nil {
 		err = d.host.serve(ctx)
 	}
@@ -410,33 +429,33 @@ func (d *device) drive(ctx context.Context) error {
 	return err
 }
 
-// park stops it. When the lcore does not answer, the device stays.
+// park stops it. When an lcore does not answer, the device stays.
 func (d *device) park(ctx context.Context) error {
-	if d.unit == nil {
+	if len(d.units) == 0 {
 		return nil
 	}
-	if err := removeUnit(ctx, d.p.lc, d.unit); err != nil {
+	if err := d.units.stop(ctx); err != nil {
 		return err
 	}
 	if err := d.land(ctx); err != nil {
 		return err
 	}
 	if d.ifname == "" {
-		d.unit = nil
+		d.units = nil
 		return nil
 	}
 	if err := d.host.pause(ctx); err != nil {
 		return err
 	}
-	d.unit = nil
+	d.units = nil
 	d.idle()
 	return d.host.serve(ctx)
 }
 
 // stop sends what clients published, and ends the driving with the last HW ring.
 func (d *device) stop(ctx context.Context, k *kring, last bool) error {
-	u, h, z := d.unit, d.host.unit, d.zero
-	err := d.p.lc.Do(ctx, func() {
+	u, h, z := d.units[k.lc], d.host.units[k.lc], d.zero
+	err := k.lc.Do(ctx, func() {
 		switch {
 		case k.Dir() == abi.DirRx:
 			k.Release() // some slots may be for the host
@@ -486,14 +505,17 @@ func (d *device) land(ctx context.Context) error {
 	}
 	for end := time.Now().Add(landing); ; time.Sleep(time.Millisecond) {
 		flying := 0
-		err := d.p.lc.Do(ctx, func() {
-			for _, t := range d.zero.tx {
+		for i, t := range d.zero.tx {
+			err := d.p.tx[i].lc.Do(ctx, func() { // where the host may be using the queue
 				t.Turn(0)
 				flying += int(t.tail - t.head)
+			})
+			if err != nil {
+				return err
 			}
-		})
-		if err != nil || flying == 0 || time.Now().After(end) {
-			return err
+		}
+		if flying == 0 || time.Now().After(end) {
+			return nil
 		}
 	}
 }
@@ -527,15 +549,15 @@ func (d *device) lose() {
 	p := d.p
 	d.log.Warn("a kernel interface is gone; its port is of no use until it is closed, or detached, and opened again",
 		"port", p.name, "interface", d.ifname)
-	if d.unit == nil {
+	if len(d.units) == 0 {
 		return
 	}
 	ctx := context.Background() // a command has its own limit
-	if err := p.lc.Remove(ctx, d.unit); err != nil {
+	if err := d.units.stop(ctx); err != nil {
 		d.log.Warn("stop a port without interface", "port", p.name, "err", err)
 		return
 	}
-	d.unit.Fail(unix.ENODEV)
+	d.units.fail(unix.ENODEV)
 	d.host.lose(ctx)
 }
 

@@ -31,8 +31,8 @@ type host struct {
 	over    *hostif.Takeover // kernel interface in use
 	sources []*tapSource
 	sinks   []*tapSink
-	unit    *hostUnit     // on the lcore
-	passed  vale.Counters // between the host and the wire; the lcore's
+	units   crew[*hostUnit]
+	passed  books // between the host and the wire
 	carrier bool
 	why     error // there is no tap
 	port    *port // on the switch that the device is on
@@ -159,9 +159,9 @@ func (h *host) comeBack(ctx context.Context) {
 
 // lose tells the clients of host rings that the interface is gone.
 func (h *host) lose(ctx context.Context) {
-	u := h.unit
-	if err := h.pause(ctx); err == nil && u != nil {
-		u.Fail(unix.ENODEV)
+	units := h.units
+	if err := h.pause(ctx); err == nil {
+		units.fail(unix.ENODEV)
 	}
 }
 
@@ -194,11 +194,8 @@ func (h *host) mirror() {
 
 // counters adds what went between the host and the wire without a client.
 func (h *host) counters(to map[string]uint64) {
-	var c vale.Counters
-	read := func() { c = h.passed }
-	if h.d.p.lc.Stuck() {
-		read() // it stands still
-	} else if h.d.p.lc.Do(context.Background(), read) != nil {
+	c, err := h.d.g.sum(context.Background(), h.passed)
+	if err != nil {
 		return
 	}
 	to["host_tx_frames"], to["host_rx_frames"] = c.Tx.Frames, c.Rx.Frames
@@ -211,17 +208,40 @@ func (h *host) counters(to map[string]uint64) {
 func (h *host) queues() int { return max(h.d.p.hostTx, h.d.p.hostRx, 1) }
 
 func (h *host) openQueues() error {
-	for _, fd := range h.tap.Queues() {
+	for j, fd := range h.tap.Queues() {
 		src, err := newTapSource(fd, h.d.bufSize)
 		if err != nil {
 			return err
 		}
 		h.sources, h.sinks = append(h.sources, src), append(h.sinks, newTapSink(fd))
-		if err := h.d.p.lc.Watch(fd); err != nil {
-			return fmt.Errorf("watch the host's queue: %w", err)
+		for _, l := range h.readers(j) {
+			if err := l.Watch(fd); err != nil {
+				return fmt.Errorf("watch the host's queue: %w", err)
+			}
 		}
 	}
 	return nil
+}
+
+// readers are the lcores that read a queue of the tap: that of the device's queue
+// of its number, or with the device on a switch the port's.
+func (h *host) readers(j int) []*lcore.Lcore {
+	p := h.d.p
+	if l := p.tx[j%p.hwTx].lc; l != p.lc {
+		return []*lcore.Lcore{l, p.lc}
+	}
+	return []*lcore.Lcore{p.lc}
+}
+
+// forgetQueues undoes openQueues.
+func (h *host) forgetQueues() {
+	for j, s := range h.sources {
+		for _, l := range h.readers(j) {
+			_ = l.Unwatch(s.fd) // not watched if that failed
+		}
+		s.free()
+	}
+	h.sources, h.sinks = nil, nil
 }
 
 // down undoes up.
@@ -236,11 +256,7 @@ func (h *host) down(ctx context.Context) {
 
 // dropTap undoes makeTap. No lcore uses the queues.
 func (h *host) dropTap() {
-	for _, s := range h.sources {
-		_ = h.d.p.lc.Unwatch(s.fd) // not watched if that failed
-		s.free()
-	}
-	h.sources, h.sinks = nil, nil
+	h.forgetQueues()
 	if h.over != nil {
 		_ = h.over.Join(nil) // it ends with the tap anyhow
 		h.joined = false
@@ -267,8 +283,8 @@ func (h *host) release() {
 	h.over, h.taken, h.joined = nil, taken{}, false
 }
 
-// serve puts a unit for the port's rings and the device as it is now on the
-// lcore, in the place of the last one.
+// serve puts units for the port's rings and the device as it is now on the
+// lcores, in the place of the last ones.
 func (h *host) serve(ctx context.Context) error {
 	if h.tap == nil {
 		return nil
@@ -279,11 +295,10 @@ func (h *host) serve(ctx context.Context) error {
 	if err := h.join(); err != nil {
 		return err
 	}
-	u := h.newUnit()
-	if err := h.d.p.lc.Add(ctx, u); err != nil {
+	h.units = h.newUnits()
+	if err := h.units.start(ctx); err != nil {
 		return fmt.Errorf("serve the host rings of %s: %w", h.d.p.name, err)
 	}
-	h.unit = u
 	return nil
 }
 
@@ -304,50 +319,54 @@ func (h *host) join() error {
 	return h.over.Join(h.tap)
 }
 
-// pause takes the unit off the lcore.
+// pause takes the units off the lcores.
 func (h *host) pause(ctx context.Context) error {
-	if h.unit == nil {
-		return nil
-	}
-	if err := h.d.p.lc.Remove(ctx, h.unit); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
+	if err := h.units.stop(ctx); err != nil {
 		return err
 	}
-	for _, k := range h.unit.hw {
-		k.OnRelease(nil)
+	for _, u := range h.units {
+		for _, k := range u.hw {
+			k.OnRelease(nil)
+		}
 	}
-	h.unit = nil
+	h.units = nil
 	return nil
 }
 
-func (h *host) newUnit() *hostUnit {
-	d, p := h.d, h.d.p
-	u := &hostUnit{}
+// newUnits makes what serves the host. Each queue of the device is used on the
+// lcore of its rings, which alone knows in between whose it is.
+func (h *host) newUnits() crew[*hostUnit] {
+	d, p, c := h.d, h.d.p, crew[*hostUnit]{}
+	on := func(k *kring) *hostUnit {
+		return c.of(k.lc, func() *hostUnit { return &hostUnit{silent: d.nic != nil && len(d.nic.Sockets()) == 0} })
+	}
 	for j, src := range h.sources {
-		q := fromHost{
-			src: src, hw: p.tx[j%p.hwTx],
-			ring: vale.NewLink(src, vale.NewRxSink(p.rx[p.hwRx+j%p.hostRx].Ring), true, &p.books),
-		}
+		q := fromHost{src: src, hw: p.tx[j%p.hwTx]}
+		l := q.hw.lc
+		q.ring = vale.NewLink(src, vale.NewRxSink(p.rx[p.hwRx+j%p.hostRx].Ring), true, p.books.of(l))
 		if !h.kernel() {
-			q.wire = vale.NewLink(src, d.tx[j%len(d.tx)], false, &h.passed)
+			q.wire = vale.NewLink(src, d.tx[j%len(d.tx)], false, h.passed.of(l))
 		}
+		u := on(q.hw)
 		u.from = append(u.from, q)
 	}
 	for i, k := range p.tx[p.hwTx:] {
-		u.to = append(u.to, toHost{k, vale.NewLink(vale.NewTxSource(k.Ring), h.sinks[i%len(h.sinks)], false, &p.books), true})
+		u := on(k)
+		u.to = append(u.to, toHost{k, vale.NewLink(vale.NewTxSource(k.Ring), h.sinks[i%len(h.sinks)], false, p.books.of(k.lc)), true})
 	}
-	u.silent = d.nic != nil && len(d.nic.Sockets()) == 0
 	for i, src := range d.rx {
 		k := p.rx[i]
+		u := on(k)
 		var sink vale.Sink = discard{}
 		if !h.spared {
 			sink = h.sinks[i%len(h.sinks)]
 		}
-		u.to = append(u.to, toHost{k, vale.NewLink(src, sink, true, &h.passed), false})
-		f := &forwarder{k: k, sink: h.sinks[i%len(h.sinks)], all: &d.g.forward, books: &p.books}
+		u.to = append(u.to, toHost{k, vale.NewLink(src, sink, true, h.passed.of(k.lc)), false})
+		f := &forwarder{k: k, sink: h.sinks[i%len(h.sinks)], all: &d.g.forward, books: p.books.of(k.lc)}
 		k.OnRelease(f.released)
 		u.hw = append(u.hw, k)
 	}
-	return u
+	return c
 }
 
 // native says that the host has what the device receives by itself: packet
@@ -455,11 +474,7 @@ func (h *host) wish(ctx context.Context, tx, rx uint16) error {
 
 // resize gives the tap as many queues as there are host rings.
 func (h *host) resize(ctx context.Context) error {
-	for _, s := range h.sources {
-		_ = h.d.p.lc.Unwatch(s.fd)
-		s.free()
-	}
-	h.sources, h.sinks = nil, nil
+	h.forgetQueues()
 	return errors.Join(h.tap.SetQueues(h.queues()), h.openQueues())
 }
 

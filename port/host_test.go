@@ -31,7 +31,7 @@ type hosted struct {
 // hostedPorts runs a test over each kind of port that has host rings.
 func hostedPorts(t *testing.T, rings, slots int, test func(t *testing.T, h *hosted)) {
 	drivers(t, func(t *testing.T, d port.Driver, c *cable) {
-		h := &hosted{cable: c, bed: newBed(t, 1, port.Config{}), name: "lan", ifname: ours}
+		h := &hosted{cable: c, bed: newBed(t, 2, port.Config{}), name: "lan", ifname: ours}
 		_, err := h.reg.CreatePort(limited(t), port.Spec{
 			Name: h.name, Kind: port.KindInterface, Ifname: ours, Driver: d, Rings: rings, Slots: slots,
 		})
@@ -40,7 +40,7 @@ func hostedPorts(t *testing.T, rings, slots int, test func(t *testing.T, h *host
 		test(t, h)
 	})
 	t.Run("net_tap", func(t *testing.T) {
-		h := &hosted{cable: &cable{host: netns.Current(t), far: netns.Current(t)}, bed: newBed(t, 1, port.Config{}), name: "nic", ifname: "nmnic0"}
+		h := &hosted{cable: &cable{host: netns.Current(t), far: netns.Current(t)}, bed: newBed(t, 2, port.Config{}), name: "nic", ifname: "nmnic0"}
 		info, err := h.reg.CreatePort(limited(t), port.Spec{
 			Name: h.name, Kind: port.KindDevice, Devargs: "net_tap_host,iface=nmwire", Host: h.ifname, Rings: rings, Slots: slots,
 		})

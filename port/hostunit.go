@@ -8,7 +8,8 @@ import (
 )
 
 // hostUnit moves frames between the host's network stack, a port's host rings,
-// and the queues of its device whose HW rings nobody has bound (NC E.2).
+// and the queues of its device whose HW rings nobody has bound (NC E.2), as far as
+// they are an lcore's.
 //
 //	host RX ring <---+                 +---> host
 //	                 +-- tap queue <-->|

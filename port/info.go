@@ -89,7 +89,8 @@ type Info struct {
 	MTU                                int
 	TxRings, RxRings, TxSlots, RxSlots int
 	RegionID                           uint16
-	Lcore                              int // id of the lcore that polls the port
+	Lcore                              int   // id of the lcore that polls the port
+	QueueLcores                        []int // of a device or interface: by queue pair, the lcore that polls it
 	Users                              []User
 	NIC                                *NIC // nil for ports without a device
 	Created                            time.Time

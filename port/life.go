@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
-	"github.com/netmapd/netmapd/lcore"
 )
 
 // This file is what becomes of a port whose device goes, comes back, or has to be
@@ -187,14 +186,12 @@ func (d *device) pull(ctx context.Context) {
 		d.log.Error("stop the host's use of a device", "port", p.name, "err", err)
 		return
 	}
-	if u := d.unit; u != nil {
-		if err := p.lc.Remove(ctx, u); err != nil && !errors.Is(err, lcore.ErrNoUnit) {
-			d.log.Error("stop a port without device", "port", p.name, "err", err)
-			return
-		}
-		d.unit = nil
-		u.Fail(unix.ENODEV)
+	if err := d.units.stop(ctx); err != nil {
+		d.log.Error("stop a port without device", "port", p.name, "err", err)
+		return
 	}
+	d.units.fail(unix.ENODEV)
+	d.units, p.polling = nil, nil
 	d.unwatch()
 	d.pullOut()
 	d.lost = true
@@ -251,12 +248,14 @@ func (d *device) reset(ctx context.Context) error {
 	if err := d.host.pause(ctx); err != nil {
 		return err
 	}
-	failed := make(chan error, 1) // the lcore may be at it still when it is given up
-	err := d.p.lc.Do(ctx, func() { failed <- d.restart() })
-	if err == nil {
-		err = <-failed
+	if err := d.units.stop(ctx); err != nil {
+		return err
 	}
-	err = errors.Join(err, d.host.serve(ctx))
+	if err := d.restart(); err != nil {
+		d.units.fail(err)
+		return err
+	}
+	err := errors.Join(d.units.start(ctx), d.host.serve(ctx))
 	if s == nil || err != nil {
 		return err
 	}
@@ -269,9 +268,9 @@ func (d *device) reset(ctx context.Context) error {
 	return err
 }
 
-// restart is the part of reset that is the lcore's.
+// restart is the part of reset for which no lcore uses the device.
 func (d *device) restart() error {
-	u, z := d.unit, d.zero
+	z := d.zero
 	if z != nil {
 		for _, q := range z.rx {
 			q.Flush()
@@ -281,12 +280,9 @@ func (d *device) restart() error {
 		q.batch.Reset()
 	}
 	if err := d.nic.Restart(); err != nil {
-		if u != nil {
-			u.Fail(err)
-		}
 		return err
 	}
-	if z != nil && u != nil {
+	if z != nil && len(d.units) > 0 {
 		for _, t := range z.tx {
 			t.land(t.q.GiveUp())
 			t.ring.Progress(t.ring.HwCur(), t.done)

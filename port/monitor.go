@@ -28,7 +28,7 @@ type monitor struct {
 	watched selection // of the parent's rings
 	taps    []*tap    // open ones
 	books   tapBooks
-	unit    *monitorUnit // zero copy
+	units   crew[*monitorUnit] // zero copy
 }
 
 // watchers are the monitors of one ring, in the order in which they came.
@@ -72,6 +72,7 @@ func (g *Registry) createMonitor(ctx context.Context, who Caller, full string, r
 		return nil, noRoom(op, full, err)
 	}
 	m.plain, p.be, p.ephemeral, p.unnamed, p.lc = plain{g, p}, m, true, true, parent.lc
+	p.seat()
 	if !parent.watched() {
 		if err := parent.be.monitored(ctx); err != nil {
 			p.free(g)
@@ -263,7 +264,7 @@ func (w *watchers) ring(k *kring) *ring.Watch {
 	return out
 }
 
-// look makes the lcore look at what is released on the rings that a zero-copy
+// look makes the lcores look at what is released on the rings that a zero-copy
 // monitor waits for: its own, for those behind it, and the parent's. What is
 // released on pipes is looked at by who carries them.
 func (m *monitor) look(ctx context.Context) error {
@@ -273,31 +274,28 @@ func (m *monitor) look(ctx context.Context) error {
 	if err := m.lookNoMore(ctx); err != nil {
 		return err
 	}
-	u := &monitorUnit{}
+	m.units = crew[*monitorUnit]{}
+	look := func(k *kring) {
+		u := m.units.of(k.lc, func() *monitorUnit { return &monitorUnit{} })
+		u.rings = append(u.rings, k)
+	}
 	for _, t := range m.taps {
-		u.rings = append(u.rings, t.k)
+		look(t.k)
 		for _, k := range m.rings(t.k) {
 			if k.Dir() == abi.DirRx && m.parent.kind != KindPipe {
-				u.rings = append(u.rings, k)
+				look(k)
 			}
 		}
 	}
-	if len(u.rings) == 0 {
-		return nil
-	}
-	m.unit = u
-	return m.p.lc.Add(ctx, u)
+	return m.units.start(ctx)
 }
 
 func (m *monitor) lookNoMore(ctx context.Context) error {
-	if m.unit == nil {
-		return nil
+	err := m.units.stop(ctx)
+	if err == nil {
+		m.units = nil
 	}
-	if err := removeUnit(ctx, m.p.lc, m.unit); err != nil {
-		return err
-	}
-	m.unit = nil
-	return nil
+	return err
 }
 
 // die ends the monitoring: its port's last user is gone.
@@ -363,6 +361,6 @@ func (m *monitor) offsets() bool { return !m.zcopy }
 // closes the ring.
 func (k *kring) showReleased(ctx context.Context, p *port) {
 	if len(k.watch.zcopies) > 0 && k.Dir() == abi.DirRx && p.kind != KindPipe {
-		_ = p.lc.Do(ctx, func() { k.Release() }) // if it cannot, it cannot stop the ring either
+		_ = k.lc.Do(ctx, func() { k.Release() }) // if it cannot, it cannot stop the ring either
 	}
 }

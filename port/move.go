@@ -2,9 +2,64 @@ package port
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/lcore"
 )
+
+// This file says which lcore serves what of a port. All of it is the port's own
+// lcore's, but for a device with several queues: those are dealt to all lcores in
+// turn, each with the rings of its number, from the port's own on.
+
+// queueLcore is the lcore that takes the frames of receive queue i.
+func (p *port) queueLcore(i int) *lcore.Lcore {
+	if l := p.polledOn(i); l != nil {
+		return l
+	}
+	if len(p.queues) > 0 {
+		return p.queues[i%len(p.queues)]
+	}
+	return p.lc
+}
+
+// ringLcore is the lcore that a ring belongs to.
+func (p *port) ringLcore(k *kring) *lcore.Lcore {
+	if p.hostRing(k) {
+		return p.lc
+	}
+	return p.queueLcore(k.ID())
+}
+
+// seat gives the rings to their lcores, which are not at them.
+func (p *port) seat() {
+	for _, k := range p.rings() {
+		k.sit(p.ringLcore(k))
+	}
+}
+
+func (k *kring) sit(l *lcore.Lcore) {
+	k.lc = l
+	k.Block().SetLcoreCPU(l.CPU())
+}
+
+// lcores are all that serve the port.
+func (p *port) lcores() []*lcore.Lcore {
+	out := []*lcore.Lcore{p.lc}
+	for i := range p.hwRx {
+		if l := p.queueLcore(i); !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// spread deals the queues.
+func (d *device) spread() {
+	at := slices.Index(d.g.lcores, d.p.lc)
+	d.p.queues = append(slices.Clone(d.g.lcores[at:]), d.g.lcores[:at]...)
+}
 
 // MovePort gives a port that is not in use to another lcore: EBUSY while a client
 // has it open, a pipe hangs on it, a switch has it, or the host uses its device.
@@ -28,15 +83,17 @@ func (g *Registry) MovePort(ctx context.Context, full string, lcore int) error {
 	case len(p.pipes) > 0 || p.kind == KindPipe:
 		return refuse(op, full, unix.EBUSY, "pipes hang on it")
 	}
-	if d, ok := p.be.(*device); ok && (len(d.wakes) > 0 || d.unit != nil || d.host.tap != nil) {
+	d, _ := p.be.(*device)
+	if d != nil && (len(d.wakes) > 0 || len(d.units) > 0 || d.host.tap != nil) {
 		return refuse(op, full, unix.EBUSY, "the host uses its device")
 	}
-	if err := g.quiesce(ctx); err != nil { // the books are the old lcore's
+	if err := g.quiesce(ctx); err != nil { // the rings were the old lcore's
 		return refuseFor(op, full, err)
 	}
 	p.lc = g.lcores[lcore]
-	for _, k := range p.rings() {
-		k.Block().SetLcoreCPU(p.lc.CPU())
+	if d != nil {
+		d.spread()
 	}
+	p.seat()
 	return nil
 }

@@ -191,18 +191,20 @@ func (d *device) endZero() {
 func (d *device) movers(i int) (receive, transmit mover) {
 	p := d.p
 	rx, tx := p.rx[i], p.tx[i]
-	out := newOutlet(tx.Ring, &p.books)
+	count := p.books.of(rx.lc)
+	out := newOutlet(tx.Ring, count)
 	z := d.zero
 	if z == nil {
-		return vale.NewLink(d.rx[i], vale.NewRxSink(rx.Ring), true, &p.books), &copyTx{outlet: out, q: d.tx[i]}
+		return vale.NewLink(d.rx[i], vale.NewRxSink(rx.Ring), true, count), &copyTx{outlet: out, q: d.tx[i]}
 	}
 	bufs := p.region.Bufs()
 	return &zeroRx{
-		ring: rx.Ring, q: z.rx[i], owners: p.region.Owners(), base: bufs.Base(), size: bufs.Size(), books: &p.books, probe: z.mark,
-	}, z.tx[i]
+		ring: rx.Ring, q: z.rx[i], owners: p.region.Owners(), base: bufs.Base(), size: bufs.Size(), books: count, probe: z.mark,
+	}, z.tx[i].reuse(out)
 }
 
-// makeZeroTx makes the ways out, which need rings.
+// makeZeroTx makes the ways out, which need rings. They stay as long as the
+// device is plugged in.
 func (d *device) makeZeroTx() error {
 	z := d.zero
 	if z == nil || z.tx != nil {
@@ -214,7 +216,8 @@ func (d *device) makeZeroTx() error {
 			return err
 		}
 		capacity := 2*int(d.nic.Config().TxDesc) + burst
-		z.tx = append(z.tx, newZeroTx(newOutlet(d.p.tx[i].Ring, &d.p.books), q, d.p.region.Owners(), capacity))
+		k := d.p.tx[i]
+		z.tx = append(z.tx, newZeroTx(newOutlet(k.Ring, d.p.books.of(k.lc)), q, d.p.region.Owners(), capacity))
 	}
 	return nil
 }
@@ -232,7 +235,6 @@ type NIC struct {
 	RxZeroCopy  bool   // frames stay in the buffer that the device wrote
 	TxZeroCopy  bool   // the device reads the client's buffer
 	Copies      string // why not, "" if neither way copies
-	QueueLcores []int  // by queue: the lcore that polls it
 }
 
 // tellNIC describes the device.
@@ -248,9 +250,6 @@ func (d *device) tellNIC() *NIC {
 		n.PCIID = ethdev.PCIID(i.Device)
 	}
 	n.RxZeroCopy, n.TxZeroCopy = d.zero != nil, d.zero != nil
-	for i := range d.queues {
-		n.QueueLcores = append(n.QueueLcores, d.p.queueLcore(i).ID())
-	}
 	if l, err := d.nic.Link(); err == nil && l.Speed != ^uint32(0) {
 		n.LinkMbps, n.FullDuplex = l.Speed, l.FullDuplex
 	}

@@ -34,7 +34,7 @@ func (g *Registry) attachPatch(ctx context.Context, s *valeSwitch, inner *persis
 		return nil, refuse(op, in.name, unix.ENOMEM, "%v", err)
 	}
 	t := &patch{plain: plain{g, p}, inner: inner, toOut: vale.NewCable(), fromOut: vale.NewCable()}
-	p.be, p.ephemeral, p.used, p.lc = t, true, true, in.lc
+	p.be, p.ephemeral, p.used, p.lc = t, true, true, in.lc // it has no rings
 	if err := g.attach(ctx, s, p, t); err != nil {
 		p.free(g)
 		return nil, refuseFor(op, in.name, err)

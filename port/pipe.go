@@ -166,7 +166,7 @@ func (g *Registry) newEnd(q *pipe, which int, full string, s shape, blocks *shm.
 	g.nextPort++
 	p := &port{
 		id: g.nextPort, name: full, kind: KindPipe, ephemeral: true, created: time.Now(),
-		region: q.parent.region, lc: q.parent.lc, descs: map[*Desc]struct{}{},
+		region: q.parent.region, lc: q.parent.lc, descs: map[*Desc]struct{}{}, books: newBooks(g.lcores),
 		shape: s, blocks: blocks, firstSync: which * s.entries(),
 	}
 	p.region.Retain()

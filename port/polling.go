@@ -71,7 +71,7 @@ func (g *Registry) pollable(op, full string) (*port, error) {
 }
 
 // place moves the receive queues of an attached device to the lcores that a
-// request names; nil is for back to the port's own.
+// request names; nil is for back to where they were.
 func (g *Registry) place(ctx context.Context, op string, p *port, to *abi.ValePolling) error {
 	d := p.be.(*device)
 	for l, pl := range p.sw.pollers {
@@ -79,21 +79,11 @@ func (g *Registry) place(ctx context.Context, op string, p *port, to *abi.ValePo
 			return refuseFor(op, p.name, fmt.Errorf("take it off lcore %d: %w", l.ID(), err))
 		}
 	}
-	for _, l := range g.lcores {
-		if l != p.lc {
-			d.unwatchOn(l)
-		}
-	}
 	p.polling = to
-	for _, l := range g.lcores {
-		if !p.polledBy(l) {
-			continue
-		}
-		if l != p.lc {
-			if err := d.watchOn(l); err != nil {
-				return refuseFor(op, p.name, err)
-			}
-		}
+	if err := d.watch(); err != nil {
+		return refuseFor(op, p.name, err)
+	}
+	for _, l := range p.lcores() {
 		pl, err := g.poller(ctx, p.sw, l)
 		if err == nil {
 			err = p.pollSources(ctx, l, pl)
@@ -105,15 +95,16 @@ func (g *Registry) place(ctx context.Context, op string, p *port, to *abi.ValePo
 	return nil
 }
 
-// queueLcore is the lcore that takes the frames of receive queue i.
-func (p *port) queueLcore(i int) *lcore.Lcore {
+// polledOn is the lcore that the request names for receive queue i; nil if none
+// does, or it has no lcore.
+func (p *port) polledOn(i int) *lcore.Lcore {
 	if p.polling == nil {
-		return p.lc
+		return nil
 	}
 	cpu := int(p.polling.FirstCPU)
 	if p.polling.Mode == abi.PollingMultiCPU {
 		if i < cpu || i >= cpu+int(p.polling.CPUs) {
-			return p.lc
+			return nil
 		}
 		cpu = i
 	}
@@ -122,34 +113,5 @@ func (p *port) queueLcore(i int) *lcore.Lcore {
 			return l
 		}
 	}
-	return p.lc
-}
-
-func (p *port) polledBy(l *lcore.Lcore) bool {
-	if p.polling == nil {
-		return p.lc == l
-	}
-	for i := range p.hwRx {
-		if p.queueLcore(i) == l {
-			return true
-		}
-	}
-	return false
-}
-
-// watchOn makes the device's sockets wake an lcore; unwatchOn undoes it.
-func (d *device) watchOn(l *lcore.Lcore) error {
-	for _, fd := range d.wakes {
-		if err := l.Watch(fd); err != nil {
-			d.unwatchOn(l)
-			return fmt.Errorf("watch the sockets of %s: %w", d.nic.Name(), err)
-		}
-	}
 	return nil
-}
-
-func (d *device) unwatchOn(l *lcore.Lcore) {
-	for _, fd := range d.wakes {
-		_ = l.Unwatch(fd) // not watched if watchOn failed half-way
-	}
 }

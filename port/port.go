@@ -33,6 +33,7 @@ type port struct {
 	tx, rx    []*kring // HW rings, then host rings
 
 	lc      *lcore.Lcore
+	queues  []*lcore.Lcore // of a device, in turn; see queueLcore
 	descs   map[*Desc]struct{}
 	sw      *valeSwitch // attached to
 	vp      *vale.Port
@@ -45,7 +46,7 @@ type port struct {
 	captures []*captured // that look at it
 
 	past  vale.Counters // from switches it was on before
-	books vale.Counters // of frames that no switch counts; the lcore's
+	books books
 	be    backend
 }
 
@@ -53,6 +54,7 @@ type port struct {
 type kring struct {
 	*ring.Ring
 	obj     shm.Ring
+	lc      *lcore.Lcore // that it belongs to
 	users   int
 	excl    *Desc
 	stale   bool           // its last user left too few buffers to renew it
@@ -75,7 +77,7 @@ func (g *Registry) newPort(full string, kind Kind, region *shm.Region, s shape) 
 	g.nextPort++
 	p := &port{
 		id: g.nextPort, name: full, kind: kind, created: time.Now(),
-		region: region, lc: g.pick(), descs: map[*Desc]struct{}{},
+		region: region, lc: g.pick(), descs: map[*Desc]struct{}{}, books: newBooks(g.lcores),
 	}
 	region.Retain()
 	if err := p.makeRings(s, len(g.lcores) > 1); err != nil {
@@ -164,7 +166,7 @@ func (p *port) viewRing(obj shm.Ring, block int) (*kring, error) {
 	k := &kring{obj: obj, Ring: ring.New(ring.Config{
 		Dir: dir, ID: obj.ID, Slots: obj.View.Slots, Bufs: p.region.Bufs(), Block: blk, Indices: obj.Indices,
 	})}
-	blk.SetLcoreCPU(p.lc.CPU())
+	k.sit(p.ringLcore(k))
 	if dir == abi.DirTx {
 		p.tx = append(p.tx, k)
 	} else {
@@ -237,14 +239,14 @@ func (p *port) refreshWaiters() {
 
 // bookUnread counts what the last user of an RX ring did not read as dropped.
 // Nobody delivers to the ring any more.
-func (p *port) bookUnread(ctx context.Context, k *kring) error {
+func (g *Registry) bookUnread(ctx context.Context, p *port, k *kring) error {
 	var frames, bytes uint64
-	var books vale.Counters
-	err := p.lc.Do(ctx, func() {
-		frames, bytes = k.Unread()
-		books = p.books
-	})
+	err := k.lc.Do(ctx, func() { frames, bytes = k.Unread() })
 	if err != nil || frames == 0 {
+		return err
+	}
+	books, err := g.sum(ctx, p.books)
+	if err != nil {
 		return err
 	}
 	if p.vp == nil {
@@ -287,9 +289,10 @@ func (p *port) unpoll(poller *vale.Poller, gone *kring) {
 
 // leavePoller takes all sources of the port off the pollers of its switch.
 func (p *port) leavePoller(ctx context.Context) error {
-	for l, pl := range p.sw.pollers {
-		if !p.polledBy(l) {
-			continue
+	for _, l := range p.lcores() {
+		pl := p.sw.pollers[l]
+		if pl == nil {
+			continue // the attachment failed before
 		}
 		if err := l.Do(ctx, func() { pl.Remove(p.vp) }); err != nil {
 			return fmt.Errorf("detach %s from %s: %w", p.name, p.sw.name, err)
@@ -314,6 +317,11 @@ func (p *port) info() Info {
 	if p.sw != nil {
 		i.Switch = p.sw.name
 		i.Index = p.vp.Index()
+	}
+	for n := range p.hwRx {
+		if len(p.queues) > 0 {
+			i.QueueLcores = append(i.QueueLcores, p.queueLcore(n).ID())
+		}
 	}
 	p.be.describe(&i)
 	for d := range p.descs {

@@ -178,11 +178,13 @@ func (g *Registry) quiesce(ctx context.Context) error {
 	return lcore.Quiesce(ctx, g.lcores...)
 }
 
-// pick chooses the lcore with the fewest ports for a new one.
+// pick chooses the lcore that serves the fewest ports for a new one.
 func (g *Registry) pick() *lcore.Lcore {
 	load := map[*lcore.Lcore]int{}
 	for _, p := range g.ports {
-		load[p.lc]++
+		for _, l := range p.lcores() {
+			load[l]++
+		}
 	}
 	best := g.lcores[0]
 	for _, l := range g.lcores[1:] {
@@ -384,7 +386,7 @@ func (g *Registry) Tend(now time.Time) {
 		g.closeEnds(context.Background(), nil) // left open when one was
 	}
 	for _, p := range g.ports {
-		if !p.lc.Stuck() { // as it was when a close left the port
+		if !slices.ContainsFunc(p.lcores(), (*lcore.Lcore).Stuck) { // as one was when a close left the port
 			g.vanish(context.Background(), p)
 		}
 	}

@@ -80,9 +80,7 @@ func (g *Registry) readLcore(ctx context.Context, l *lcore.Lcore, books map[*por
 			if p.sw != nil && p.sw.pollers[l] != nil {
 				p.sw.pollers[l].Share(p.vp, b)
 			}
-			if p.lc == l {
-				b.Add(&p.books)
-			}
+			p.books.add(l, b)
 		}
 	}
 	if out.Stuck {
@@ -125,6 +123,8 @@ func (g *Registry) portStats(p *port) Stats {
 		live := p.vp.Counters()
 		c.Add(&live)
 	}
-	c.Add(&p.books)
+	for _, b := range p.books {
+		c.Add(b)
+	}
 	return p.stats(&c)
 }

@@ -20,7 +20,7 @@ type swallowed struct {
 func newSwallower(p *port) *swallower {
 	u := &swallower{}
 	for _, k := range p.tx {
-		u.rings = append(u.rings, swallowed{k, vale.NewLink(vale.NewTxSource(k.Ring), nowhere{}, false, &p.books)})
+		u.rings = append(u.rings, swallowed{k, vale.NewLink(vale.NewTxSource(k.Ring), nowhere{}, false, p.books.of(p.lc))})
 	}
 	return u
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func pollerFailure(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) (error,
 // the rings of clients, as far as that is the lcore's.
 func (p *port) pollSources(ctx context.Context, l *lcore.Lcore, pl *vale.Poller) error {
 	at, ok := p.be.(attachable)
-	if !ok || !p.polledBy(l) {
+	if !ok || !slices.Contains(p.lcores(), l) {
 		return nil
 	}
 	sources := at.sources()
@@ -279,9 +280,10 @@ func (g *Registry) attachPort(ctx context.Context, swName, portName string) (Swi
 // attach gets the port's own side ready and makes the switch's poller take
 // frames from it.
 func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attachable) error {
-	pl, err := g.poller(ctx, s, p.lc)
-	if err != nil {
-		return err
+	for _, l := range p.lcores() {
+		if _, err := g.poller(ctx, s, l); err != nil {
+			return err
+		}
 	}
 	sinks, err := at.plug()
 	if err != nil {
@@ -292,11 +294,13 @@ func (g *Registry) attach(ctx context.Context, s *valeSwitch, p *port, at attach
 		return err
 	}
 	p.sinks = sinks
-	if err := p.pollSources(ctx, p.lc, pl); err != nil {
-		if derr := g.detach(ctx, p); derr != nil {
-			g.log.Error("undo an attachment", "err", derr)
+	for _, l := range p.lcores() {
+		if err := p.pollSources(ctx, l, s.pollers[l]); err != nil {
+			if derr := g.detach(ctx, p); derr != nil {
+				g.log.Error("undo an attachment", "err", derr)
+			}
+			return err
 		}
-		return err
 	}
 	p.used = true
 	g.rekeep(p)

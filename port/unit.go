@@ -2,8 +2,8 @@ package port
 
 import "github.com/netmapd/netmapd/netmap/abi"
 
-// deviceUnit moves frames between a device's queues and the rings of the
-// clients that have its port open: netmap without a switch.
+// deviceUnit moves frames between those of a device's queues that are an lcore's
+// and the rings of the clients that have its port open: netmap without a switch.
 type deviceUnit struct {
 	queues []queuePair
 	silent bool
@@ -15,15 +15,15 @@ type queuePair struct {
 	transmit mover
 }
 
-func newDeviceUnit(d *device) *deviceUnit {
-	p := d.p
-	u := &deviceUnit{silent: len(d.nic.Sockets()) == 0}
+func newDeviceUnits(d *device) crew[*deviceUnit] {
+	p, c := d.p, crew[*deviceUnit]{}
 	for i := range d.rx {
 		q := queuePair{rx: p.rx[i], tx: p.tx[i]}
 		q.receive, q.transmit = d.movers(i)
+		u := c.of(q.rx.lc, func() *deviceUnit { return &deviceUnit{silent: len(d.nic.Sockets()) == 0} })
 		u.queues = append(u.queues, q)
 	}
-	return u
+	return c
 }
 
 // Poll moves one batch each way on every queue.

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
@@ -11,7 +12,7 @@ import (
 )
 
 // mover moves frames one way between a queue of a device and a ring, without a
-// switch. It belongs to the lcore of the port.
+// switch. It belongs to the lcore of the ring.
 type mover interface {
 	// Turn moves about limit slots at most and returns how many it took.
 	Turn(limit int) int
@@ -158,6 +159,7 @@ func (z *zeroRx) drop(i int) {
 // before ends. Drivers differ in what they do with the headroom, which we take
 // away.
 type probe struct {
+	mu   sync.Mutex // queues may have different lcores
 	left int
 	lent map[uint32]bool // untouched so far, each with a mark at its end
 	fail func(why string)
@@ -183,6 +185,8 @@ func endOf(bufs abi.Bufs, idx uint32) *uint64 {
 
 // look judges the burst that z holds, and ends itself.
 func (p *probe) look(z *zeroRx) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := 0
 	for i := 0; ; i++ { // the segments of one burst; at least one
 		idx := z.q.Idx(i)

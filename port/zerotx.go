@@ -171,6 +171,12 @@ func (z *zeroTx) settle() {
 	z.ring.Progress(z.done, z.done)
 }
 
+// reuse is for the next users, whose ring and lcore may be others.
+func (z *zeroTx) reuse(o outlet) *zeroTx {
+	z.outlet, z.done, z.loose = o, o.ring.HwCur(), z.tail-z.head
+	return z
+}
+
 // free gives up what is in flight; the device is closed.
 func (z *zeroTx) free() error {
 	for ; z.head != z.tail; z.head++ {

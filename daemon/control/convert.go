@@ -62,11 +62,11 @@ func portToProto(p port.Info) *pb.Port {
 		Lcore:     int32(p.Lcore),
 		Users:     convert(p.Users, userToProto),
 		Created:   timestamp(p.Created),
-		Nic:       nicToProto(p.NIC),
+		Nic:       nicToProto(p.NIC, p.QueueLcores),
 	}
 }
 
-func nicToProto(n *port.NIC) *pb.PortNIC {
+func nicToProto(n *port.NIC, queueLcores []int) *pb.PortNIC {
 	if n == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func nicToProto(n *port.NIC) *pb.PortNIC {
 		LinkMbps: n.LinkMbps, FullDuplex: n.FullDuplex, Promiscuous: n.Promiscuous,
 		RxZeroCopy: n.RxZeroCopy, TxZeroCopy: n.TxZeroCopy, Copies: text(n.Copies),
 	}
-	for _, l := range n.QueueLcores {
+	for _, l := range queueLcores {
 		out.QueueLcores = append(out.QueueLcores, int32(l))
 	}
 	return out

@@ -118,13 +118,28 @@ func (s *lcoreService) ListLcores(ctx context.Context, _ *pb.ListLcoresRequest) 
 	for _, l := range slices.SortedFunc(slices.Values(snap.Lcores), func(a, b port.LcoreStats) int { return cmp.Compare(a.ID, b.ID) }) {
 		out := &pb.Lcore{Stats: lcoreToProto(l)}
 		for _, p := range ports {
-			if p.Lcore == l.ID {
-				out.Ports = append(out.Ports, &pb.LcorePort{Name: text(p.Name), RxQueues: count(p.RxRings), TxQueues: count(p.TxRings)})
+			if rx, tx := queuesOn(p, l.ID); p.Lcore == l.ID || rx > 0 {
+				out.Ports = append(out.Ports, &pb.LcorePort{Name: text(p.Name), RxQueues: count(rx), TxQueues: count(tx)})
 			}
 		}
 		resp.Lcores = append(resp.Lcores, out)
 	}
 	return resp, nil
+}
+
+// queuesOn counts the queues, or rings, of a port that an lcore serves.
+func queuesOn(p port.Info, lcore int) (rx, tx int) {
+	switch {
+	case p.QueueLcores == nil && p.Lcore == lcore:
+		return p.RxRings, p.TxRings
+	default:
+		for _, l := range p.QueueLcores {
+			if l == lcore {
+				rx++
+			}
+		}
+		return rx, rx
+	}
 }
 
 func (s *lcoreService) MovePort(ctx context.Context, req *pb.MovePortRequest) (*pb.MovePortResponse, error) {

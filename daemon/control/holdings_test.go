@@ -75,3 +75,27 @@ func TestMovePort(t *testing.T) {
 		t.Errorf("eth0 is on lcore %d", got)
 	}
 }
+
+// A port whose queues are dealt to several lcores is in the list of each, with those it serves.
+func TestQueuesByLcore(t *testing.T) {
+	state := controltest.Sample()
+	state.Snapshot.Lcores = []port.LcoreStats{{ID: 0}, {ID: 1}, {ID: 2}}
+	state.Ports = []port.Info{
+		{Name: "vale0:a", Lcore: 1, RxRings: 2, TxRings: 4},
+		{Name: "nic", Lcore: 1, RxRings: 3, TxRings: 3, QueueLcores: []int{1, 0, 1}},
+	}
+	_, _, conn := start(t, state)
+	resp, err := pb.NewLcoreServiceClient(conn).ListLcores(testContext(t), &pb.ListLcoresRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range resp.GetLcores() {
+		for _, p := range l.GetPorts() {
+			got = append(got, fmt.Sprintf("%d %s %d+%d", l.GetStats().GetId(), p.GetName(), p.GetRxQueues(), p.GetTxQueues()))
+		}
+	}
+	if want := []string{"0 nic 1+1", "1 vale0:a 2+4", "1 nic 2+2"}; !slices.Equal(got, want) {
+		t.Errorf("lcores and ports are %q, want %q", got, want)
+	}
+}

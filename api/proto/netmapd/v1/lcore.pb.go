@@ -173,9 +173,9 @@ type LcorePort struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the port.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Its receive queues, or rings.
+	// Its receive queues, or rings, that this lcore serves.
 	RxQueues uint32 `protobuf:"varint,2,opt,name=rx_queues,json=rxQueues,proto3" json:"rx_queues,omitempty"`
-	// Its transmit queues, or rings.
+	// Its transmit queues, or rings, that this lcore serves.
 	TxQueues      uint32 `protobuf:"varint,3,opt,name=tx_queues,json=txQueues,proto3" json:"tx_queues,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -347,7 +347,8 @@ type Port struct {
 	RxSlots uint32 `protobuf:"varint,14,opt,name=rx_slots,json=rxSlots,proto3" json:"rx_slots,omitempty"`
 	// The memory region that holds the rings: netmap's memory identifier.
 	RegionId uint32 `protobuf:"varint,15,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
-	// The lcore that polls the port, -1 for none.
+	// The lcore that polls the port, -1 for none. Of a device with several queues
+	// it has the first; see PortNIC.queue_lcores for the others.
 	Lcore int32 `protobuf:"varint,16,opt,name=lcore,proto3" json:"lcore,omitempty"`
 	// The descriptors bound to it.
 	Users []*PortUser `protobuf:"bytes,17,rep,name=users,proto3" json:"users,omitempty"`
