@@ -135,20 +135,26 @@ func TestPrograms(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
+		env  string
 	}{
-		{"control", nil},
-		{"traffic", []string{"100000"}},
-		{"locked", nil},
-		{"waits", nil},
-		{"epoll", []string{"100000"}},
-		{"processes", nil},
-		{"rings", nil},
-		{"iface", nil},
-		{"cycles", []string{"1000"}},
+		{"control", nil, ""},
+		{"traffic", []string{"100000"}, ""},
+		{"locked", nil, ""},
+		{"waits", nil, ""},
+		{"waits", nil, "NETMAPD_SPIN=0"},      // sleeps at once
+		{"waits", nil, "NETMAPD_SPIN=999999"}, // looks for 10 ms
+		{"waits", nil, "NETMAPD_SPIN=1s"},     // nonsense, which changes nothing
+		{"epoll", []string{"100000"}, ""},
+		{"processes", nil, ""},
+		{"rings", nil, ""},
+		{"iface", nil, ""},
+		{"cycles", []string{"1000"}, ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.name+c.env, func(t *testing.T) {
 			program := compile(t, c.name)
-			if out, err := under(t, dir, program, c.args...).CombinedOutput(); err != nil {
+			cmd := under(t, dir, program, c.args...)
+			cmd.Env = append(cmd.Env, c.env)
+			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

@@ -32,6 +32,7 @@
 //	bind       the memory of a bound descriptor
 //	desc       netmap descriptors: found, shared, joined, recycled
 //	txrx       all rings of a descriptor: the sync ioctls, the phases of poll
+//	spin       how a poll looks before it sleeps
 //	options    the option list of a request; control: all requests
 //	poll       the poll family; select, epoll on top of the same phases
 //	iface      interface ioctls for names the kernel does not know

@@ -15,3 +15,6 @@ func currentCPU() int {
 	}
 	return int(cpu)
 }
+
+// yieldCPU lets other threads that wait for this CPU run.
+func yieldCPU() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

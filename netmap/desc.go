@@ -34,9 +34,9 @@ type Desc struct {
 	rxRings  []*RxRing
 	tx, rx   []*Ring // the same, for what treats both alike
 	noTxPoll bool
-	pipe     bool         // an end of a pipe, and what
-	pipeWake int          // wakes the other end
-	spin     atomic.Int64 // how long to look at the pipe before sleeping
+	pipe     bool    // an end of a pipe, and what
+	pipeWake int     // wakes the other end
+	spin     spinner // how long a poll looks before it sleeps
 	closed   atomic.Bool
 	shared   atomic.Bool // others may have a copy of the descriptor
 

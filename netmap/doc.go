@@ -22,6 +22,10 @@
 // through a sync block in shared memory, and makes a system call only to wake a
 // daemon that sleeps or to wait.
 //
+// A poll looks for up to 100 us before it sleeps, if that was of use lately, and offers
+// the CPU to others meanwhile; the environment variable NETMAPD_SPIN sets another limit, in
+// microseconds up to 10000, and 0 makes polls sleep at once. The C library does the same.
+//
 // # Memory
 //
 // Slots and buffers are shared memory, mapped until [Desc.Close]: touching them

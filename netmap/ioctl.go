@@ -12,7 +12,6 @@ import (
 const (
 	spinTime  = 20 * time.Microsecond
 	takenTime = 10 * time.Millisecond
-	spinLooks = 64 // between two looks at the clock
 )
 
 // TxSync is netmap's NIOCTXSYNC (NC D.2): it publishes the filled slots of every

@@ -118,7 +118,7 @@ func newDesc(ctx context.Context, name, runtimeDir string, conn *net.UnixConn) (
 		}
 		return nil, err
 	}
-	return &Desc{name: name, session: s, conn: conn}, nil
+	return &Desc{name: name, session: s, conn: conn, spin: spinner{most: spinAllowed()}}, nil
 }
 
 // A controlRequest is a netmap control request (NC B.4).

@@ -2,8 +2,6 @@ package netmap
 
 import (
 	"fmt"
-	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -145,68 +143,8 @@ func (d *Desc) pipeFDs(a *answer) (sleep int) {
 		return -1
 	}
 	d.pipe, d.pipeWake = true, a.take(wire.FDPipeWake)
-	d.spin.Store(int64(spinMost))
+	d.spin.set(d.spin.most)
 	return a.take(wire.FDPipeSleep)
-}
-
-// How long a poll looks at a pipe before it sleeps.
-const (
-	spinMost  = 100 * time.Microsecond
-	spinLeast = 500 * time.Nanosecond
-)
-
-// spin looks for a while, instead of sleeping at once, whether the other end of a
-// pipe does something: while both ends are busy neither makes a system call. For
-// how long depends on how often that was of use.
-func (p *poll) spin() (re Events, done bool) {
-	d := p.d
-	if !d.pipe || !d.apart() {
-		return 0, false
-	}
-	limit := time.Duration(d.spin.Load())
-	for start := time.Now(); time.Since(start) < limit; {
-		for range spinLooks {
-			if !p.news() {
-				continue
-			}
-			d.spinMore()
-			return p.pass()
-		}
-	}
-	d.spin.Store(int64(max(limit/2, spinLeast)))
-	return 0, false
-}
-
-// slept: so long did a wait take in the end. Would it have been of use to look for
-// longer? To be woken takes some time by itself.
-func (d *Desc) slept(t time.Duration) {
-	if looked := 2 * time.Duration(d.spin.Load()); looked+t < spinMost*3/2 {
-		d.spinMore()
-	}
-}
-
-func (d *Desc) spinMore() {
-	d.spin.Store(int64(min(2*time.Duration(d.spin.Load()), spinMost)))
-}
-
-// apart reports whether the other end was seen on another CPU than this one, or
-// nowhere: the library in C tells, this one does not, since it would cost a system
-// call.
-func (d *Desc) apart() bool {
-	here := currentCPU()
-	onIt := func(r *Ring) bool { return r.blk.LcoreCPU() == here }
-	return !slices.ContainsFunc(d.tx, onIt) && !slices.ContainsFunc(d.rx, onIt)
-}
-
-// news reports whether the other end of a pipe did anything that is waited for.
-func (p *poll) news() bool {
-	changed := func(r *Ring) bool {
-		_, _, rtail := r.blk.Library()
-		_, hwtail := r.blk.LoadDaemon()
-		return hwtail != rtail && r.isDirect()
-	}
-	return p.want&PollOut != 0 && slices.ContainsFunc(p.d.tx, changed) ||
-		p.want&PollIn != 0 && slices.ContainsFunc(p.d.rx, changed)
 }
 
 // isDirect reports whether the two ends of the pipe move the slots themselves.

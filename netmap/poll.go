@@ -44,7 +44,7 @@ func (d *Desc) Poll(ctx context.Context, events Events) (Events, error) {
 	if re, done := p.pass(); done {
 		return re, d.pollError(re, p.out)
 	}
-	if re, done := p.spin(); done {
+	if re, done := p.spin(-1); done {
 		return re, d.pollError(re, p.out)
 	}
 	deadline, _ := ctx.Deadline()
@@ -62,7 +62,7 @@ func (d *Desc) PollTimeout(limit time.Duration, events Events) (Events, error) {
 	if re, done := p.pass(); done || limit == 0 {
 		return re, d.pollError(re, p.out)
 	}
-	if re, done := p.spin(); done {
+	if re, done := p.spin(limit); done {
 		return re, d.pollError(re, p.out)
 	}
 	var deadline time.Time
@@ -180,9 +180,7 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 		d.waits.Add(1)
 		start := time.Now()
 		err := d.wake.wait(ctx, until, gen)
-		if d.pipe {
-			d.slept(time.Since(start))
-		}
+		d.spin.slept(time.Since(start))
 		switch {
 		case err == nil, errors.Is(err, errHangup): // the next pass says what it means
 		case errors.Is(err, errTimeout) && until != deadline:

@@ -9,6 +9,7 @@
 
 #include "csb.h"
 #include "libc.h"
+#include "spin.h"
 
 static struct nmd_region *regions; /* under nmd_lock */
 
@@ -289,6 +290,7 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 		nmd_unbind(d);
 		return err;
 	}
+	nmd_spin_begin(d);
 	atomic_store_explicit(&d->bound, true, memory_order_release);
 	return 0;
 }

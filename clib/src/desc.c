@@ -101,7 +101,7 @@ static struct nmd_desc *make(const struct stat *st, const char *path)
 		atomic_store(&d->sock, -1);
 		atomic_store(&d->pipe_sleep, -1);
 		atomic_store(&d->pipe_wake, -1);
-		atomic_store(&d->spin, NMD_SPIN_MAX);
+		atomic_store(&d->spin, 0);
 		atomic_store(&d->waiters, 0);
 		d->next = descs;
 		descs = d;

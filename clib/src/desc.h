@@ -40,7 +40,7 @@ struct nmd_desc {
 	_Atomic int sock; /* on which the daemon says so, where wake is an epoll, else -1 */
 	_Atomic int pipe_sleep; /* the other end of a pipe says so here: in the epoll, too */
 	_Atomic int pipe_wake;	/* wakes the other end of a pipe */
-	_Atomic uint32_t spin;	/* how long to look at a pipe before sleeping, in nanoseconds */
+	_Atomic uint32_t spin;	/* how long a poll looks before it sleeps (spin.h), in nanoseconds */
 	_Atomic int waiters;
 	_Atomic bool shared; /* a child may have a copy, or somebody it came from */
 	_Atomic time_t checked; /* when the daemon was last seen alive */
@@ -59,8 +59,8 @@ struct nmd_desc {
 	struct nmd_desc *next;	 /* all of them, or the free ones; under nmd_lock */
 };
 
-/* What the epoll that is d->wake says of a pipe's eventfd, and the most of d->spin. */
-enum { NMD_PIPE_SLEEP = 1, NMD_SPIN_MAX = 100000 };
+/* What the epoll that is d->wake says of a pipe's eventfd. */
+enum { NMD_PIPE_SLEEP = 1 };
 
 /* nmd_descs counts those in the table: 0 lets whole families of calls pass untouched. */
 extern _Atomic int nmd_descs;

@@ -6,6 +6,7 @@
 
 #include "epoll.h"
 #include "libc.h"
+#include "spin.h"
 #include "txrx.h"
 
 /* A member of the set that is not simply the kernel's business. */
@@ -203,18 +204,17 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		if (!it->mine)
 			cap = NMD_LOOK_AGAIN;
 	}
-	bool pipe = c->nitems == 1 && c->items[0].d && atomic_load(&c->items[0].d->pipe_wake) >= 0;
-	int64_t start = pipe ? nmd_now_ns() : 0;
+	int64_t start = nmd_now_ns();
 	int r = kernel_set(c, true);
 	if (r == 0)
 		r = REAL(ppoll)(c->copy, c->n, nmd_deadline_left(until, cap, &ts), mask);
 	int err = errno;
-	if (pipe)
-		nmd_pipe_slept(c->items[0].d, nmd_now_ns() - start);
+	int64_t slept = nmd_now_ns() - start;
 	for (size_t i = 0; i < c->nitems; i++) {
 		struct item *it = &c->items[i];
 		if (!it->d)
 			continue;
+		nmd_spin_slept(it->d, slept);
 		if (r > 0 && c->copy[it->at].revents && it->mine)
 			nmd_desc_drain(it->d);
 		nmd_wait_leave(it->d);
@@ -231,10 +231,43 @@ static void bind_all(struct call *c)
 			nmd_desc_bound(c->items[i].d, c->fds[c->items[i].at].fd);
 }
 
-/* spin, when it is one pipe that is waited for. */
-static bool spin(struct call *c)
+/* spin looks for a while whether anything happens: while both sides are busy neither wakes the other. Epolls in the set
+ * have no part in it. */
+static bool spin(struct call *c, const struct nmd_deadline *until)
 {
-	return c->nitems == 1 && c->items[0].d && nmd_pipe_spin(c->items[0].d, c->fds[c->items[0].at].events);
+	enum { LOOKS = 8, ALONE = 5000 /* ns; so long it looks before others are offered the CPU */ };
+	struct timespec ts;
+	int64_t limit = 0;
+	bool pipes = true, news = false;
+
+	for (size_t i = 0; i < c->nitems; i++) {
+		struct item *it = &c->items[i];
+		int64_t most = it->d ? nmd_spin_limit(it->d) : 0;
+		if (!most)
+			return false;
+		limit = most > limit ? most : limit;
+		pipes &= atomic_load_explicit(&it->d->pipe_wake, memory_order_relaxed) >= 0;
+	}
+	/* The other end of a pipe was seen on another CPU, or nowhere. Of what a switch delivers the sender
+	 * can be anywhere, here too. */
+	if (limit == 0 || (!pipes && nmd_spin_crowded()))
+		return false;
+	limit = nmd_deadline_left(until, limit, &ts)->tv_nsec;
+	for (int64_t start = nmd_now_ns();;) {
+		for (int k = 0; k < LOOKS && !news; k++) {
+			nmd_spin_pause();
+			for (size_t i = 0; i < c->nitems; i++)
+				news |= nmd_spin_news(c->items[i].d, c->fds[c->items[i].at].events);
+		}
+		int64_t t = nmd_now_ns() - start;
+		if (news || t >= limit)
+			break;
+		if (!pipes && t >= ALONE)
+			nmd_spin_yield();
+	}
+	for (size_t i = 0; i < c->nitems; i++)
+		(news ? nmd_spin_found : nmd_spin_missed)(c->items[i].d);
+	return news;
 }
 
 static int run(struct call *c, const struct nmd_deadline *until, const sigset_t *mask)
@@ -244,7 +277,7 @@ static int run(struct call *c, const struct nmd_deadline *until, const sigset_t 
 	int ready = look(c);
 	if (ready || until->kind == NMD_NOW)
 		return finish(c, ready, mask);
-	if (spin(c) && (ready = look(c)))
+	if (spin(c, until) && (ready = look(c)))
 		return finish(c, ready, mask);
 	for (;;) {
 		arm(c);

@@ -379,12 +379,12 @@ bool nmd_taken(const struct nmd_ring *r)
 bool nmd_news(const struct nmd_ring *r)
 {
 	/* On a direct pipe nobody else does anything for a sync. */
-	return !direct(r) && LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
+	return !direct(r) && nmd_changed(r);
 }
 
-bool nmd_pipe_news(const struct nmd_ring *r)
+bool nmd_changed(const struct nmd_ring *r)
 {
-	return direct(r) && LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
+	return LOAD(r->blk->core) >> 32 != LOAD(r->blk->rtail);
 }
 
 bool nmd_ready(const struct nmd_ring *r)

@@ -52,8 +52,8 @@ bool nmd_taken(const struct nmd_ring *r);
 /* nmd_news: is there a tail that the program was not shown yet? */
 bool nmd_news(const struct nmd_ring *r);
 
-/* nmd_pipe_news: is there such a tail on a ring that the other end of a pipe moves? */
-bool nmd_pipe_news(const struct nmd_ring *r);
+/* nmd_changed: the same, or has the other end of a pipe moved slots? */
+bool nmd_changed(const struct nmd_ring *r);
 
 /* nmd_ready: does the last sync's tail lie ahead of its cur (NC D.6)? */
 bool nmd_ready(const struct nmd_ring *r);

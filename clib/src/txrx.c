@@ -1,12 +1,12 @@
 #include "txrx.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "libc.h"
+#include "spin.h"
 
 /*
  * How long a TX sync waits for the daemon to take what it published: first by
@@ -71,13 +71,6 @@ bool nmd_may_spin(struct nmd_desc *d)
 	return true;
 }
 
-static inline void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#endif
-}
-
 /* sleep_taken waits for one wake message, or until the deadline: false then. */
 static bool sleep_taken(struct nmd_desc *d, int64_t deadline)
 {
@@ -109,7 +102,7 @@ static void await_taken(struct nmd_desc *d)
 			for (int i = 0; i < SPIN_LOOKS; i++) {
 				if (all_taken(d))
 					return;
-				relax();
+				nmd_spin_pause();
 			}
 		}
 	}
@@ -157,8 +150,6 @@ int nmd_rxsync(struct nmd_desc *d)
 	return sync_all(d, d->rx, d->nrx) & NMD_GONE ? EIO : 0;
 }
 
-enum { WANT_TX = POLLOUT | POLLWRNORM, WANT_RX = POLLIN | POLLRDNORM };
-
 /* tx_phase leaves out rings with nothing new once room was found. */
 static short tx_phase(struct nmd_desc *d, short want, unsigned *out)
 {
@@ -199,7 +190,7 @@ static short rx_phase(struct nmd_desc *d, short want, unsigned *out)
 
 short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 {
-	short tx = events & WANT_TX, rx = events & WANT_RX, re = 0;
+	short tx = events & NMD_WANT_TX, rx = events & NMD_WANT_RX, re = 0;
 
 	*out = 0;
 	if (!atomic_load_explicit(&d->bound, memory_order_acquire))
@@ -221,68 +212,14 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out)
 	return re;
 }
 
-static bool pipe_news(struct nmd_desc *d, short events)
-{
-	bool news = false;
-
-	if (events & WANT_TX)
-		for (uint32_t i = 0; i < d->ntx; i++)
-			news |= nmd_pipe_news(&d->tx[i]);
-	if (events & WANT_RX)
-		for (uint32_t i = 0; i < d->nrx; i++)
-			news |= nmd_pipe_news(&d->rx[i]);
-	return news;
-}
-
-static void spin_more(struct nmd_desc *d)
-{
-	uint32_t spin = atomic_load_explicit(&d->spin, memory_order_relaxed);
-
-	atomic_store_explicit(&d->spin, spin < NMD_SPIN_MAX / 2 ? 2 * spin : NMD_SPIN_MAX, memory_order_relaxed);
-}
-
-bool nmd_pipe_spin(struct nmd_desc *d, short events)
-{
-	enum { LOOKS = 8, LEAST = 500 };
-	uint32_t here = (uint32_t)sched_getcpu() + 1;
-	uint32_t spin = atomic_load_explicit(&d->spin, memory_order_relaxed);
-	bool news = false;
-
-	if (!atomic_load_explicit(&d->bound, memory_order_acquire) || atomic_load(&d->pipe_wake) < 0)
-		return false;
-	for (uint32_t i = 0; i < d->ntx + d->nrx; i++)
-		if (atomic_load_explicit(&d->tx[i].blk->lcore_cpu, memory_order_relaxed) == here)
-			return false; /* the other end needs this CPU */
-	for (int64_t end = nmd_now_ns() + spin; !news && nmd_now_ns() < end;) {
-		for (int i = 0; i < LOOKS && !news; i++) {
-			relax();
-			news = pipe_news(d, events);
-		}
-	}
-	if (!news)
-		atomic_store_explicit(&d->spin, spin > 2 * LEAST ? spin / 2 : LEAST, memory_order_relaxed);
-	else
-		spin_more(d);
-	return news;
-}
-
-void nmd_pipe_slept(struct nmd_desc *d, int64_t ns)
-{
-	/* Would it have been of use to look for longer? To be woken takes some time by itself. */
-	int64_t looked = 2 * (int64_t)atomic_load_explicit(&d->spin, memory_order_relaxed);
-
-	if (atomic_load(&d->pipe_wake) >= 0 && looked + ns < NMD_SPIN_MAX * 3 / 2)
-		spin_more(d);
-}
-
 void nmd_arm_for(struct nmd_desc *d, short events)
 {
 	if (!atomic_load_explicit(&d->bound, memory_order_acquire))
 		return;
-	if (events & WANT_TX)
+	if (events & NMD_WANT_TX)
 		for (uint32_t i = 0; i < d->ntx; i++)
 			nmd_arm(&d->tx[i]);
-	if (events & WANT_RX)
+	if (events & NMD_WANT_RX)
 		for (uint32_t i = 0; i < d->nrx; i++)
 			nmd_arm(&d->rx[i]);
 }

@@ -2,6 +2,8 @@
 #ifndef NMD_TXRX_H
 #define NMD_TXRX_H
 
+#include <poll.h>
+
 #include "desc.h"
 
 /*
@@ -19,18 +21,11 @@ int nmd_rxsync(struct nmd_desc *d);
  */
 short nmd_pass(struct nmd_desc *d, short events, unsigned *out);
 
-/*
- * nmd_pipe_spin looks for a while, instead of sleeping at once, whether the other end
- * of a pipe does something that events are about: while both ends are busy neither
- * makes a system call. For how long depends on how often that was of use.
- */
-bool nmd_pipe_spin(struct nmd_desc *d, short events);
+/* The events of poll(2) that rings of the one kind and of the other are asked for. */
+enum { NMD_WANT_TX = POLLOUT | POLLWRNORM, NMD_WANT_RX = POLLIN | POLLRDNORM };
 
 /* nmd_now_ns is the monotonic clock. */
 int64_t nmd_now_ns(void);
-
-/* nmd_pipe_slept: so long did a wait take in the end, in nanoseconds. */
-void nmd_pipe_slept(struct nmd_desc *d, int64_t ns);
 
 /* nmd_arm_for asks for a wake message at the next change of the rings that events are about. */
 void nmd_arm_for(struct nmd_desc *d, short events);
