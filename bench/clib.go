@@ -19,7 +19,7 @@ func clibRows() (rows []row) {
 			about:   "onethread/unicast by a netmap program in C, under the interposer, and by the same linked with libnetmap; the last peer is the Go client",
 			quick:   size == 60,
 			metrics: cycleMetrics("TxSync that waits", "RxSync"),
-			bars:    oneThreadBars(size),
+			bars:    oneThreadBars(size, "unicast"),
 			ours:    subject{"interposer", probe(size, true)},
 			peers:   []subject{{"libnetmap", probe(size, false)}, {"Go client", oneThread(size, "unicast")}},
 		})

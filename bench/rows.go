@@ -138,7 +138,7 @@ func probeRows() (rows []row) {
 				name:    fmt.Sprintf("onethread/%s/%dB", dst, size),
 				about:   "time of TX sync and RX sync by one thread on both ends: a + b*n, fitted to the 10th percentile; b for each packet, a for each sync",
 				quick:   size != 512 && dst == "unicast",
-				bars:    oneThreadBars(size),
+				bars:    oneThreadBars(size, dst),
 				metrics: cycleMetrics("TxSync that waits", "RxSync"),
 				ours:    subject{"netmapd", oneThread(size, dst)},
 			})
@@ -154,12 +154,17 @@ func probeRows() (rows []row) {
 	})
 }
 
-// oneThreadBars are those of the issue for shared/bench's probe, which does the same.
-func oneThreadBars(size int) []bar {
-	if limit := map[int]float64{60: 40, 1514: 190}[size]; limit != 0 {
-		return []bar{{key: "sum", plus: limit}}
+// oneThreadBars are those of the issue for shared/bench's probe, which does the same, and for a sync.
+func oneThreadBars(size int, dst string) []bar {
+	limit := map[int]float64{60: 40, 1514: 190}[size]
+	if limit == 0 || dst == toAll {
+		return nil
 	}
-	return nil
+	bars := []bar{{key: "sum", plus: limit}}
+	if size == 60 { // the times of long frames are no straight line
+		bars = append(bars, bar{key: "fixed_rx", plus: 100})
+	}
+	return bars
 }
 
 func latencyRows() []row {
