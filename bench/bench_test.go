@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -213,6 +214,23 @@ func TestBar(t *testing.T) {
 		met, known := c.bar.met(c.ours, c.peer, c.lower)
 		if met != c.met || known != c.known || c.bar.text(c.lower) != c.text {
 			t.Errorf("%q for %v beside %v: met %v, known %v; want %q, %v, %v", c.bar.text(c.lower), c.ours, c.peer, met, known, c.text, c.met, c.known)
+		}
+	}
+}
+
+// The programs that rows compile are what a compiler without mercy accepts.
+func TestProbesCompile(t *testing.T) {
+	if _, err := exec.LookPath("cc"); err != nil {
+		t.Skip(err)
+	}
+	files, err := filepath.Glob("probe/*.c")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("programs %q, %v", files, err)
+	}
+	for _, f := range files {
+		out, err := exec.CommandContext(t.Context(), "cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-I../clib/include", "-c", "-o", os.DevNull, f).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", f, err, out)
 		}
 	}
 }

@@ -210,6 +210,44 @@ func attachTime(h *harness) (sample, error) {
 	return h.timed(roleSpec{Role: "attach", Dir: d.dir, Ports: []string{"vale0:a"}}, h.cpu.clients)
 }
 
+// portMemory opens ports and looks at the daemon's memory before and after.
+func portMemory(h *harness) (sample, error) {
+	d, err := h.daemon(daemonSpec{})
+	if err != nil {
+		return nil, err
+	}
+	const ports = 32
+	opened := func(n int, format string) error {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf(format, i))
+		}
+		_, err := h.role(roleSpec{Role: "idle", Dir: d.dir, Ports: names}, h.cpu.clients, "")
+		return err
+	}
+	if err := opened(1, "vale0:first%d"); err != nil { // what the first of all costs is not a port's
+		return nil, err
+	}
+	if err := h.wait(settleTime); err != nil {
+		return nil, err
+	}
+	before, err := memoryOf(d.pid())
+	if err != nil {
+		return nil, err
+	}
+	if err := opened(ports, "vale0:p%d"); err != nil {
+		return nil, err
+	}
+	if err := h.wait(settleTime); err != nil {
+		return nil, err
+	}
+	after, err := memoryOf(d.pid())
+	if err != nil {
+		return nil, err
+	}
+	return sample{"rss": (after.rss - before.rss) / ports, "mapped": (after.mapped - before.mapped) / ports}, nil
+}
+
 // nullToClient reads frames that net_null makes out of nothing.
 func nullToClient(h *harness) (sample, error) {
 	d, err := h.daemon(daemonSpec{config: "ports:\n  - {name: null0, kind: device, devargs: 'net_null0,size=60'}\n"})

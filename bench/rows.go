@@ -212,7 +212,6 @@ func latencyRows() []row {
 		{
 			name:    "wakeup/interposer",
 			about:   "the same for a netmap program in C that sleeps in poll, under the interposer",
-			quick:   true,
 			metrics: times,
 			bars:    []bar{{key: "p99", peer: "bare eventfd", times: 1, plus: 10}},
 			ours:    subject{"netmapd", wokenProgram},
@@ -245,7 +244,6 @@ func deviceRows() []row {
 		{
 			name:    "nic/pcap-switch-pcap/60B",
 			about:   "two net_pcap devices with preloaded frames (a copy each, by the driver), joined by a switch; testpmd rewrites the addresses",
-			quick:   true,
 			metrics: forwarding,
 			ours:    subject{"netmapd", pcapSwitch},
 			peers:   []subject{{"testpmd mac", testpmd("mac", preloaded)}, {"testpmd io", testpmd("io", preloaded)}},
