@@ -77,7 +77,7 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 			return nil, refuse(op, s.Name, unix.EBUSY, "interface %s belongs to port %s; use that, or delete it first", s.Ifname, p.name)
 		}
 	}
-	d := &device{log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
+	d := &device{plain: plain{g: g}, log: g.log, ifname: s.Ifname, queues: max(s.Rings, 1), slots: s.Slots}
 	switch s.Driver {
 	case DriverAuto, "":
 		d.choices = []Driver{DriverAFXDP, DriverAFPacket}
@@ -91,7 +91,6 @@ func (g *Registry) createInterface(_ context.Context, s Spec) (*port, error) {
 		return nil, refuseFor(op, s.Name, err)
 	}
 	d.drv, d.bufSize = string(d.choices[0]), int(region.Geometry().Buf.Size)
-	d.g = g
 	if err := d.fits(ifi); err != nil {
 		return nil, refuseFor(op, s.Name, err)
 	}
@@ -135,11 +134,8 @@ func (g *Registry) addDevicePort(s Spec, kind Kind, d *device) (*port, error) {
 	if err != nil {
 		return nil, refuse("create port", s.Name, unix.ENOMEM, "%v", err)
 	}
-	slots := uint32(d.slots)
-	if slots == 0 {
-		slots = g.params.defaultSlots()
-	}
-	sh := shape{hwTx: d.queues, hwRx: d.queues, txSlots: slots, rxSlots: slots}
+	sh := shape{hwTx: d.queues, hwRx: d.queues}
+	sh.txSlots, sh.rxSlots = d.ringSlots(region)
 	if kind == KindInterface || s.Host != "" {
 		sh.hostTx, sh.hostRx = 1, 1
 	}

@@ -67,6 +67,37 @@ func TestDeviceRefusals(t *testing.T) {
 	b.device("a", "net_null_a", 0, 0)
 }
 
+// The rings of a device have what was asked for; else as many slots as its queues,
+// which have as many as its driver recommends, if that is more than usual.
+func TestSlotsOfADevice(t *testing.T) {
+	for _, c := range []struct {
+		what, devargs string
+		slots, want   int
+	}{
+		{"as asked", "net_null_slots", 100, 100},
+		{"no recommendation", "net_null_slots", 0, abi.DefaultSlots},
+		{"a recommendation", "net_af_xdp_slots,iface=" + ours, 0, 2048},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			if strings.Contains(c.devargs, ours) {
+				newCable(t)
+			}
+			b := newBed(t, 1, port.Config{})
+			i, err := b.reg.CreatePort(limited(t), port.Spec{Name: "dev", Kind: port.KindDevice, Devargs: c.devargs, Slots: c.slots})
+			if err != nil && strings.Contains(c.devargs, ours) {
+				t.Skipf("no AF_XDP here: %v", err)
+			}
+			must(t, err)
+			if i.TxSlots != c.want || i.RxSlots != c.want {
+				t.Errorf("the rings have %d and %d slots, want %d", i.TxSlots, i.RxSlots, c.want)
+			}
+			d := b.open("netmap:dev")
+			send(t, d, 0, manyFrames(300)...)
+			b.close(d)
+		})
+	}
+}
+
 func TestNullDevice(t *testing.T) {
 	b := newBed(t, 1, port.Config{})
 	info := b.device("null", "net_null_c,size=60", 0, 256)

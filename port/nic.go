@@ -12,6 +12,7 @@ import (
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/dpdk/mempool"
+	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/shm"
 	vale "github.com/netmapd/netmapd/switch"
 )
@@ -97,7 +98,25 @@ func (d *device) shapeUp(cfg *ethdev.Config) error {
 	}
 	cfg.RxQueues, cfg.TxQueues = uint16(d.queues), uint16(d.queues)
 	cfg.RxDesc, cfg.TxDesc, cfg.MTU = uint16(d.slots), uint16(d.slots), uint16(d.mtu)
+	if d.slots == 0 && d.ifname == "" {
+		usual := uint16(d.g.params.defaultSlots())
+		// Drivers recommend as few as 256, for an lcore that never sleeps.
+		cfg.RxDesc, cfg.TxDesc = max(usual, i.RxDesc), max(usual, i.TxDesc)
+	}
 	return nil
+}
+
+// ringSlots is what the rings of a port have: what was asked for, else as many as
+// the device's queues, as far as that fits the region (NC E.1).
+func (d *device) ringSlots(r *shm.Region) (tx, rx uint32) {
+	if d.slots != 0 {
+		return uint32(d.slots), uint32(d.slots)
+	}
+	if d.nic == nil {
+		return d.g.params.defaultSlots(), d.g.params.defaultSlots()
+	}
+	c, most := d.nic.Config(), (r.Geometry().Ring.Size-abi.RingHeaderSize)/abi.SlotSize
+	return min(uint32(c.TxDesc), most), min(uint32(c.RxDesc), most)
 }
 
 // goZero gets a device ready to work in the region's buffers, as far as its

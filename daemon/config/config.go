@@ -137,7 +137,7 @@ type Port struct {
 	Driver  string `mapstructure:"driver" oneof:"auto af_xdp af_packet" default:"auto"`
 	Devargs string `mapstructure:"devargs"`                           // KindDevice: "net_null0,size=60"
 	Rings   int    `mapstructure:"rings" range:"0..64" default:"0"`   // per direction; 0 is 1, or what hardware has
-	Slots   int    `mapstructure:"slots" range:"0..8176" default:"0"` // per ring; 0 is 1024, or what the device can
+	Slots   int    `mapstructure:"slots" range:"0..8176" default:"0"` // per ring; 0 is 1024, or of a device what its queues have
 	MTU     int    `mapstructure:"mtu" range:"0..65535" default:"0"`  // KindDevice; 0 leaves it as it is
 	Fill    string `mapstructure:"fill"`                              // KindDevice: a frame in hexadecimal digits, for net_null
 	Host    string `mapstructure:"host"`                              // KindDevice, KindPersistent: its interface in the host

@@ -86,8 +86,9 @@ type Info struct {
 
 	MaxRxDesc, MaxTxDesc uint16 // descriptors in a queue
 	MinRxDesc, MinTxDesc uint16
-	LinkInterrupt        bool // tells of link changes
-	RemovalInterrupt     bool // tells when it is removed
+	RxDesc, TxDesc       uint16 // that the driver recommends; 0: any number
+	LinkInterrupt        bool   // tells of link changes
+	RemovalInterrupt     bool   // tells when it is removed
 }
 
 // driverEM is for Intel's older and smaller gigabit chips.
@@ -118,6 +119,7 @@ func (p Port) InfoGet() (Info, error) {
 		RSS:        uint64(c.rss),
 		MaxRxDesc:  uint16(c.max_rx_desc), MaxTxDesc: uint16(c.max_tx_desc),
 		MinRxDesc: uint16(c.min_rx_desc), MinTxDesc: uint16(c.min_tx_desc),
+		RxDesc: uint16(c.rx_desc), TxDesc: uint16(c.tx_desc),
 		LinkInterrupt: c.lsc != 0, RemovalInterrupt: c.rmv != 0,
 	}
 	if info.IfIndex > 0 {

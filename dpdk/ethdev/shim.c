@@ -30,6 +30,8 @@ int netmapd_info_get(uint16_t port, struct netmapd_info *info)
 	info->max_rx_desc = di.rx_desc_lim.nb_max;
 	info->min_tx_desc = di.tx_desc_lim.nb_min;
 	info->max_tx_desc = di.tx_desc_lim.nb_max;
+	info->rx_desc = di.default_rxportconf.ring_size;
+	info->tx_desc = di.default_txportconf.ring_size;
 	info->lsc = di.dev_flags != NULL && (*di.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	info->rmv = di.dev_flags != NULL && (*di.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
 	info->numa = rte_eth_dev_socket_id(port);

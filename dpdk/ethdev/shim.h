@@ -17,6 +17,7 @@ struct netmapd_info {
 	uint64_t rx_offload_capa, tx_offload_capa, rss;
 	uint64_t max_segs;
 	uint16_t min_rx_desc, max_rx_desc, min_tx_desc, max_tx_desc;
+	uint16_t rx_desc, tx_desc; // recommended, 0: nothing is
 	uint8_t lsc, rmv; // tells of its link, of its removal, by interrupt
 };
 
