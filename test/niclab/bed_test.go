@@ -127,6 +127,7 @@ func suite(t *testing.T, d *daemon, duts []*dut) {
 	every(t, "one frame, then silence", duts, oneFrame)
 	every(t, "buffers", duts, buffersComeBack)
 	every(t, "killed client", duts, killedClient)
+	every(t, "exclusive", duts, exclusive)
 	every(t, "hostile client", duts, hostileClient)
 	t.Run("across a switch", func(t *testing.T) {
 		for i, a := range duts {
@@ -250,6 +251,29 @@ func quiet(t *testing.T, u *dut) {
 		}
 	}
 	c.close(t)
+}
+
+// exclusive is one client that has the NIC for itself, and another that keeps it from being had so.
+func exclusive(t *testing.T, u *dut) {
+	refused := func(spec string) {
+		t.Helper()
+		if c, err := u.d.tryOpen(t, spec, 0); err == nil || !strings.Contains(err.Error(), "exclusive") {
+			t.Errorf("%s was opened (%v), want that refused for somebody's exclusive use", spec, err)
+		} else {
+			_ = c.rpc.Close()
+		}
+	}
+	mine := u.d.open(t, "netmap:"+u.name+"/x", 0)
+	refused("netmap:" + u.name)
+	refused("netmap:" + u.name + "-0/R")
+	in := series(u.mac, station, batch)
+	u.far.send(t, in...)
+	same(t, "in", mine.recv(t, len(in)), in)
+	mine.close(t)
+	shared := u.d.open(t, "netmap:"+u.name+"-0/R", 0)
+	refused("netmap:" + u.name + "/x")
+	shared.close(t)
+	u.d.open(t, "netmap:"+u.name+"/x", 0).close(t)
 }
 
 // hostileClient writes nonsense into its slots, often enough for the ring to go round, while an honest one uses another port of the region, or this one after.

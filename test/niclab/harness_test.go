@@ -250,12 +250,20 @@ type client struct {
 // open runs a client and has it open a port.
 func (d *daemon) open(t *testing.T, spec string, extra uint32) *client {
 	t.Helper()
+	c, err := d.tryOpen(t, spec, extra)
+	if err != nil {
+		t.Fatalf("client: open %s: %v", spec, err)
+	}
+	return c
+}
+
+func (d *daemon) tryOpen(t *testing.T, spec string, extra uint32) (*client, error) {
+	t.Helper()
 	conn, err := d.m.dial(talk.Hello{Argv: []string{d.m.guest, "client"}})
 	must(t, err)
 	c := &client{rpc: rpc.NewClient(conn)}
 	t.Cleanup(func() { _ = c.rpc.Close() }) // kills it
-	c.call(t, "Open", talk.Open{Spec: spec, RuntimeDir: d.dir, ExtraBufs: extra}, &c.Opened)
-	return c
+	return c, timely(c.rpc, "Client.Open", talk.Open{Spec: spec, RuntimeDir: d.dir, ExtraBufs: extra}, &c.Opened)
 }
 
 func (c *client) call(t *testing.T, method string, args, reply any) {

@@ -117,7 +117,12 @@ func TestHostStack(t *testing.T) {
 	m.bind(t, "vfio-pci")
 	d := m.startDaemon(t, yaml("buf-num: 16384", legacy))
 	for i, n := range m.nics {
-		t.Run(n.name, func(t *testing.T) { d.withStack(t, i, &pb.PortSpec{}).answers(t) })
+		t.Run(n.name, func(t *testing.T) {
+			s := d.withStack(t, i, &pb.PortSpec{})
+			s.answers(t)
+			t.Run("on a switch", func(t *testing.T) { stackOnASwitch(t, s) })
+			s.answers(t)
+		})
 	}
 	t.Run("one queue of two", func(t *testing.T) {
 		i := slices.IndexFunc(m.nics, func(n *nic) bool { return n.driver == "net_vmxnet3" }) // it receives on the first alone
@@ -152,6 +157,22 @@ func TestHostStack(t *testing.T) {
 			}
 		})
 	})
+}
+
+// stackOnASwitch has the NIC and the kernel's side of it on one switch, with a client (vale-ctl -h).
+func stackOnASwitch(t *testing.T, s *stack) {
+	const address = "02:00:00:00:00:03"
+	s.d.attached(t, "vale5", s.name+"*")
+	c := s.d.open(t, "vale5:client", 0)
+	s.answers(t)
+	out := series(station, address, batch)
+	c.send(t, 0, out)
+	same(t, "from the client", s.far.recv(t, len(out)), out)
+	in := series(address, station, batch)
+	s.far.send(t, in...)
+	same(t, "to the client", c.recv(t, len(in)), in)
+	s.answers(t)
+	c.close(t)
 }
 
 // echoRequest is a ping in a frame.
@@ -200,20 +221,21 @@ func TestRefusals(t *testing.T) {
 	defer m.run(t, "nmctl", "nic", "bind", n.pci)
 	tests := []struct {
 		name, devargs string
-		rings         uint32
+		rings, slots  uint32
 		want          []string
 	}{
-		{"no such address", "0000:7f:00.0", 0, []string{"0000:7f:00.0"}},
-		{"the kernel's", n.pci, 0, []string{n.pci, "e1000e", "nmctl nic bind " + n.pci}},
-		{"no network card", "0000:00:00.0", 0, []string{"0000:00:00.0", "network"}},
-		{"too many queues", m.nics[1].pci, 64, []string{"64"}},
-		{"a typo", "net_nul0", 0, []string{"net_nul0"}},
-		{"a typo in a parameter", "net_null0,sise=60", 0, []string{"net_null0", "sise=60"}},
+		{"no such address", "0000:7f:00.0", 0, 0, []string{"0000:7f:00.0"}},
+		{"the kernel's", n.pci, 0, 0, []string{n.pci, "e1000e", "nmctl nic bind " + n.pci}},
+		{"no network card", "0000:00:00.0", 0, 0, []string{"0000:00:00.0", "network"}},
+		{"too many queues", m.nics[1].pci, 64, 0, []string{"64 queue pairs", m.nics[1].pci, "1 at most"}},
+		{"too many descriptors", m.nics[1].pci, 0, 5000, []string{"5000 descriptors", m.nics[1].pci, "4096 at most"}},
+		{"a typo", "net_nul0", 0, 0, []string{"net_nul0"}},
+		{"a typo in a parameter", "net_null0,sise=60", 0, 0, []string{"net_null0", "sise=60"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := d.ports.CreatePort(limited(t), &pb.CreatePortRequest{Spec: &pb.PortSpec{
-				Name: "bad", Kind: pb.PortKind_PORT_KIND_DEVICE, Devargs: tt.devargs, Rings: tt.rings,
+				Name: "bad", Kind: pb.PortKind_PORT_KIND_DEVICE, Devargs: tt.devargs, Rings: tt.rings, Slots: tt.slots,
 			}})
 			if err == nil {
 				t.Fatal("the port was made")
