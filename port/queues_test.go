@@ -64,7 +64,7 @@ func TestQueuesOnLcores(t *testing.T) {
 		t.Fatalf("the queues are on lcores %v, want both in turn", q)
 	}
 	before := b.snapshot()
-	const rounds = 300
+	const rounds = 100
 	var wg sync.WaitGroup
 	for ring := range 3 {
 		d := b.open(fmt.Sprintf("netmap:loop-%d", ring))
@@ -81,7 +81,7 @@ func TestQueuesOnLcores(t *testing.T) {
 		})
 	}
 	guests := 0
-	for ; guests < 30; guests++ {
+	for ; guests < 20; guests++ {
 		d := b.open("netmap:loop-3")
 		want := [][]byte{frame(3, 1, 100, guests)}
 		send(t, d, 0, want...)
