@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,6 +172,44 @@ func TestZeroCopyHostileIndices(t *testing.T) {
 	}
 	b.close(bad)
 	b.close(good)
+	must(t, b.reg.DeletePort(limited(t), "nic"))
+	b.emptied()
+}
+
+// A device whose first frames are not alone in their buffers is not trusted any
+// more: its clients see POLLERR, and from the next use on it copies, and says why.
+// The fault is a client's here, who can do that too.
+func TestDeviceThatSpoilsBuffers(t *testing.T) {
+	c := newCable(t)
+	b := newBed(t, 1, port.Config{})
+	b.expected = []string{"does not keep to its buffers"}
+	_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "nic", Kind: port.KindDevice, Devargs: "net_pcap_spoils,iface=" + ours})
+	if err != nil {
+		t.Skipf("no capture of interfaces here: %v", err)
+	}
+	b.wantZeroCopy("nic")
+	d := b.open("netmap:nic")
+	for idx := uint32(abi.MinBufIndex); d.Region().Buf(idx) != nil; idx++ {
+		buf := d.Region().Buf(idx)
+		clear(buf[len(buf)-8:])
+	}
+	c.peer.send(t, frame(everyone, 1, 60, 1))
+	<-b.reg.Wanted()
+	b.reg.Tend(time.Now())
+	if _, err := d.PollTimeout(patience, netmap.PollIn); err == nil {
+		t.Error("no error for a client whose device is not to be trusted")
+	}
+	b.close(d)
+	d = b.open("netmap:nic")
+	i, err := b.reg.Port(limited(t), "nic")
+	must(t, err)
+	if i.NIC.RxZeroCopy || i.NIC.TxZeroCopy || !strings.Contains(i.NIC.Copies, "in front of a frame") {
+		t.Errorf("it is used again as %+v, want that it copies and why", i.NIC)
+	}
+	want := frame(everyone, 1, 60, 2)
+	c.peer.send(t, want)
+	same(t, receiveTest(t, d, 1), [][]byte{want})
+	b.close(d)
 	must(t, b.reg.DeletePort(limited(t), "nic"))
 	b.emptied()
 }
