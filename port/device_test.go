@@ -98,6 +98,38 @@ func TestSlotsOfADevice(t *testing.T) {
 	}
 }
 
+// A frame that is shorter than an Ethernet header does not reach a device, which it
+// might bring down; those before and after do.
+func TestShortFrames(t *testing.T) {
+	check := func(t *testing.T, b *bed, name string, arrived func(d *netmap.Desc, n int) [][]byte) {
+		t.Helper()
+		d := b.open("netmap:" + name)
+		whole := func(i int) []byte { return frame(everyone, 1, 60, i) }
+		send(t, d, 0, whole(0)[:13], whole(1), whole(2)[:1], whole(3)[:0], whole(4), whole(5)[:7])
+		same(t, arrived(d, 2), [][]byte{whole(1), whole(4)})
+		b.close(d)
+		if st := b.stats(name); st.Tx.Frames != 6 || st.Drops["too_short"] != 4 || len(st.Drops) != 1 {
+			t.Errorf("counters %+v, want 4 frames of 6 too short", st)
+		}
+	}
+	t.Run("zero copy", func(t *testing.T) {
+		b := newBed(t, 1, port.Config{})
+		b.device("loop", "net_ring_short", 0, 0)
+		check(t, b, "loop", func(d *netmap.Desc, n int) [][]byte { return receive(t, d, n) })
+	})
+	drivers(t, func(t *testing.T, driver port.Driver, c *cable) {
+		b := newBed(t, 1, port.Config{})
+		_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "lan", Kind: port.KindInterface, Ifname: ours, Driver: driver})
+		must(t, err)
+		check(t, b, "lan", func(_ *netmap.Desc, n int) (frames [][]byte) {
+			for range n {
+				frames = append(frames, c.peer.receive(t, testEtherType))
+			}
+			return frames
+		})
+	})
+}
+
 func TestNullDevice(t *testing.T) {
 	b := newBed(t, 1, port.Config{})
 	info := b.device("null", "net_null_c,size=60", 0, 256)

@@ -211,7 +211,7 @@ func (d *device) movers(i int) (receive, transmit mover) {
 	p := d.p
 	rx, tx := p.rx[i], p.tx[i]
 	count := p.books.of(rx.lc)
-	out := newOutlet(tx.Ring, count)
+	out := newOutlet(tx.Ring, count, d.nic.Info().MinFrame())
 	z := d.zero
 	if z == nil {
 		return vale.NewLink(d.rx[i], vale.NewRxSink(rx.Ring), true, count), &copyTx{outlet: out, q: d.tx[i]}
@@ -236,7 +236,7 @@ func (d *device) makeZeroTx() error {
 		}
 		capacity := 2*int(d.nic.Config().TxDesc) + burst
 		k := d.p.tx[i]
-		z.tx = append(z.tx, newZeroTx(newOutlet(k.Ring, d.p.books.of(k.lc)), q, d.p.region.Owners(), capacity))
+		z.tx = append(z.tx, newZeroTx(newOutlet(k.Ring, d.p.books.of(k.lc), d.nic.Info().MinFrame()), q, d.p.region.Owners(), capacity))
 	}
 	return nil
 }

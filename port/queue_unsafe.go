@@ -76,7 +76,8 @@ type txQueue struct {
 	id    uint16
 	mu    sync.Mutex // a switch may deliver from several lcores; one call a batch
 	batch *ethdev.TxBatch
-	most  uint32 // bytes of the longest frame
+	least uint32 // bytes of the shortest and longest frame
+	most  uint32
 
 	move bool // the driver can send from memory that is not its own
 
@@ -84,7 +85,10 @@ type txQueue struct {
 }
 
 func newTxQueue(nic *ethdev.Device, id uint16, mtu int) *txQueue {
-	return &txQueue{move: nic.ZeroCopy().Tx, nic: nic, id: id, batch: ethdev.NewTxBatch(vale.MaxBatch), most: uint32(mtu) + etherLen + vlanRoom, frames: make([]sentFrame, 0, burst)}
+	return &txQueue{
+		nic: nic, id: id, move: nic.ZeroCopy().Tx, batch: ethdev.NewTxBatch(vale.MaxBatch), frames: make([]sentFrame, 0, burst),
+		least: uint32(nic.Info().MinFrame()), most: uint32(mtu) + etherLen + vlanRoom,
+	}
 }
 
 // Deliver transmits the frames of the list until the device takes no more.
@@ -102,8 +106,8 @@ func (q *txQueue) Deliver(b *vale.Batch, list []uint16, d *vale.Drops) (frames, 
 		for i := range frags {
 			length += uint32(frags[i].Len)
 		}
-		if length > q.most {
-			d[vale.RxBadLength]++
+		if length-q.least > q.most-q.least { // below least it wraps
+			d[q.unfit(length)]++
 			continue
 		}
 		for i := range frags {
@@ -130,8 +134,8 @@ func (q *txQueue) forward(b *vale.Batch, list []uint16, d *vale.Drops) (frames, 
 	n := 0
 	for _, i := range list {
 		length := uint32(b.Frags[i].Len)
-		if length > q.most {
-			d[vale.RxBadLength]++
+		if length-q.least > q.most-q.least {
+			d[q.unfit(length)]++
 			continue
 		}
 		q.batch.Pick(n, i)
@@ -144,6 +148,14 @@ func (q *txQueue) forward(b *vale.Batch, list []uint16, d *vale.Drops) (frames, 
 		bytes = bytes * uint64(sent) / uint64(n) // the device does not tell which
 	}
 	return uint64(sent), bytes
+}
+
+// unfit is why a frame of a length cannot be sent.
+func (q *txQueue) unfit(length uint32) vale.Reason {
+	if length < q.least {
+		return vale.TooShort
+	}
+	return vale.RxBadLength
 }
 
 func (q *txQueue) free() { q.batch.Free() }

@@ -93,7 +93,7 @@ func (z *zeroTx) collect(at, n uint32, room int) {
 			if k = z.collectChain(at, n, room); k == 0 {
 				break
 			}
-		} else if !bufs.Valid(w.Idx()) || uint32(w.Len()) > z.size || !z.owners.Launch(w.Idx()) {
+		} else if !bufs.Valid(w.Idx()) || uint32(w.Len())-z.least > z.size-z.least || !z.owners.Launch(w.Idx()) { // below least it wraps
 			break
 		} else {
 			z.batch = append(z.batch, segment{w.Idx(), w.Len(), false})
@@ -189,10 +189,13 @@ func (z *zeroTx) free() error {
 type outlet struct {
 	ring  *ring.Ring
 	size  uint32 // of a buffer
+	least uint32 // bytes of a frame
 	books *vale.Counters
 }
 
-func newOutlet(r *ring.Ring, books *vale.Counters) outlet { return outlet{r, r.Bufs().Size(), books} }
+func newOutlet(r *ring.Ring, books *vale.Counters, least int) outlet {
+	return outlet{r, r.Bufs().Size(), uint32(least), books}
+}
 
 // published is what a client published, if one has the ring: who closed it may
 // still have it mapped.
@@ -219,10 +222,12 @@ func (o *outlet) judge(at, n uint32, owners shm.Owners) (slots uint32, why vale.
 			why, bad = r, true
 		}
 	}
+	total := uint32(0)
 	for more := true; more && slots < n; slots++ {
 		w := o.ring.Slots().Load(at)
 		at = o.ring.Advance(at, 1)
 		more = w.Flags()&abi.NSMoreFrag != 0
+		total += uint32(w.Len())
 		switch {
 		case slots >= vale.MaxFrags:
 			refuse(vale.TooManyFragments)
@@ -233,6 +238,9 @@ func (o *outlet) judge(at, n uint32, owners shm.Owners) (slots uint32, why vale.
 		case uint32(w.Len()) > o.size:
 			refuse(vale.BadLength)
 		}
+	}
+	if total < o.least {
+		refuse(vale.TooShort)
 	}
 	return slots, why, bad
 }

@@ -10,7 +10,7 @@ type Reason uint8
 const (
 	BadIndex         Reason = iota // a slot names a buffer outside the region (NC D.5)
 	BadLength                      // a slot is longer than a buffer (NC D.5)
-	TooShort                       // the first fragment has less than 14 bytes (NC E.5.1)
+	TooShort                       // the first fragment has less than 14 bytes (NC E.5.1), or the frame less than its device sends
 	Indirect                       // an indirect slot (NS_INDIRECT) points to where its client cannot read
 	TooManyFragments               // more than 64 slots
 	OwnAddress                     // the destination is the port that the frame came from (NC E.5.1)

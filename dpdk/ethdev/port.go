@@ -98,6 +98,15 @@ const driverEM = "net_e1000_em"
 // virtio's shares a line that cannot be masked under VFIO, vmxnet3's does not come.
 var muteLink = map[string]bool{"net_virtio": true, "net_vmxnet3": true}
 
+// paddedFrom are drivers of chips that fill short frames up to 60 bytes, and hang at those that lack even this many: the
+// driver leaves it to its user to hold them back (i40e by rte_eth_tx_prepare, others not even there).
+var paddedFrom = map[string]int{driverEM: 17, "net_e1000_igb": 17, "net_igc": 17, "net_i40e": 17}
+
+// MinFrame is the number of bytes of the shortest frame that the device sends.
+func (i Info) MinFrame() int { return max(paddedFrom[i.Driver], etherHeader) }
+
+const etherHeader = 14
+
 // InfoGet describes the port.
 func (p Port) InfoGet() (Info, error) {
 	var c C.struct_netmapd_info
