@@ -63,6 +63,7 @@ var roles = map[string]func(*roleSpec) (sample, error){
 	"eventfd":  roleEventfd,
 	"idle":     roleIdle,
 	"packets":  rolePackets,
+	"csb":      roleCSB,
 }
 
 // stopped is set when the harness has had enough.

@@ -23,7 +23,7 @@ func allRows() []row {
 	var rows []row
 	for _, part := range [][]row{
 		switchRows(), scaleRows(), lcoreRows(), probeRows(), clibRows(), pipeRows(), latencyRows(), deviceRows(), controlRows(),
-		featureRows(), validationRows(),
+		featureRows(), validationRows(), csbRows(),
 	} {
 		rows = append(rows, part...)
 	}

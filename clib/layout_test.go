@@ -69,9 +69,13 @@ func TestLayouts(t *testing.T) {
 			want = fmt.Sprintf("size %s %d\n", f[1], types[f[1]].Size())
 		case "at":
 			i := strings.LastIndex(f[1], ".")
-			field, ok := types[f[1][:i]].FieldByName(f[1][i+1:])
+			typ := types[f[1][:i]]
+			field, ok := typ.FieldByName(f[1][i+1:])
 			if !ok {
 				t.Fatalf("Go has no %s", f[1])
+			}
+			if len(field.Index) > 1 { // in an embedded part
+				field.Offset += typ.Field(field.Index[0]).Offset
 			}
 			want = fmt.Sprintf("at %s %d %d\n", f[1], field.Offset, field.Type.Size())
 		case "const":

@@ -3,6 +3,7 @@ package netmap
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -16,16 +17,23 @@ import (
 type binding struct {
 	ext     *extmem      // nil without
 	offsets *abi.Offsets // nil without
+	csb     *csbFile     // nil without
 }
 
 // newBinding gathers the options that the program or the name gives.
 func newBinding(o *options, s name.Spec) (*binding, error) {
-	b := &binding{offsets: o.offsets}
+	b := &binding{offsets: o.offsets, csb: o.csb}
 	if s.Offset != nil {
 		if o.offsets != nil {
 			return nil, &Error{Errno: unix.EINVAL, Text: "offsets are given by WithOffsets and by @offset; leave one out"}
 		}
 		b.offsets = &abi.Offsets{Max: s.Offset.Initial, Initial: s.Offset.Initial, Bits: s.Offset.Bits}
+	}
+	switch {
+	case b.csb != nil && (o.extmem != nil || s.Extmem != nil):
+		return nil, &Error{Errno: unix.EINVAL, Text: "memory is brought for a region and for a CSB; lcores serve a CSB of a port in a region of netmapd's only"}
+	case b.csb != nil && int(b.csb.file.Fd()) < 0:
+		return nil, &Error{Errno: unix.EBADF, Text: "the file of the CSB is not open"}
 	}
 	var err error
 	b.ext, err = newExtmem(o, s)
@@ -43,6 +51,9 @@ func (b *binding) encode() (opts []byte) {
 	}
 	if b.offsets != nil {
 		add(abi.OptOffsets, *b.offsets)
+	}
+	if b.csb != nil {
+		add(abi.OptCsb, abi.CSBOption{AtoK: uint64(b.csb.app), KtoA: uint64(b.csb.kern)})
 	}
 	return opts
 }
@@ -66,6 +77,9 @@ func (b *binding) decode(d *Desc, opts []byte) (err error) {
 	if b.offsets != nil {
 		take(&d.offsets)
 	}
+	if b.csb != nil {
+		take(&abi.CSBOption{})
+	}
 	return err
 }
 
@@ -75,6 +89,9 @@ func (d *Desc) bindNamed(ctx context.Context, port string, reg abi.Register, b *
 	q := controlRequest{req: abi.ReqRegister, port: port, body: abi.Encode(nil, reg), opts: opts, wantFDs: wire.BindFDs, memory: -1}
 	if b.ext != nil {
 		q.memory = b.ext.fd
+	}
+	if b.csb != nil {
+		q.memory = int(b.csb.file.Fd())
 	}
 	_, body, a, err := d.carryOut(ctx, q)
 	if err == nil && len(body) < len(opts) {
@@ -92,10 +109,11 @@ func (d *Desc) bindNamed(ctx context.Context, port string, reg abi.Register, b *
 		return nil, err
 	}
 	if b.ext != nil {
-		if err := b.ext.place(d.region); err != nil {
-			_ = d.release()
-			return nil, err
-		}
+		err = b.ext.place(d.region)
+	}
+	if err = errors.Join(err, d.mapCSB(b.csb)); err != nil {
+		_ = d.release()
+		return nil, err
 	}
 	return d, nil
 }

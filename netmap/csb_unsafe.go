@@ -1,6 +1,7 @@
 package netmap
 
 import (
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,12 +14,12 @@ import (
 type CSBApp struct {
 	Head      uint32
 	Cur       uint32
-	NeedKick  uint32 // not 0: it wants a call through the loop's Irq
+	NeedKick  uint32 // not 0: it wants a call through the loop's Irq, or wants CSB.Wait to end
 	SyncFlags uint32
 	_         [48]byte
 }
 
-// CSBKern is what the sync loop says of one ring. HwTail is loaded before HwCur.
+// CSBKern is what the sync loop, or the lcore, says of one ring. HwTail is loaded before HwCur.
 type CSBKern struct {
 	HwCur    uint32
 	HwTail   uint32
@@ -54,6 +55,8 @@ func (d *Desc) EnableCSB(app []CSBApp, kern []CSBKern) error {
 		return nil
 	case rings[0].blk.LoopRuns():
 		return &Error{Op: op, Port: d.name, Errno: unix.EBUSY, Text: "its sync loop runs"}
+	case d.served != nil:
+		return d.servedError(op)
 	case d.bind.Flags&abi.FlagExclusive == 0:
 		return &Error{Op: op, Port: d.name, Errno: unix.EINVAL, Text: "it takes exclusive use of the rings"}
 	case misaligned(unsafe.Pointer(unsafe.SliceData(app))) || misaligned(unsafe.Pointer(unsafe.SliceData(kern))):
@@ -69,5 +72,20 @@ func (d *Desc) EnableCSB(app []CSBApp, kern []CSBKern) error {
 	d.app, d.kern = app, kern
 	rings[0].blk.SetCSB(true)
 	d.csb.Store(true)
+	return nil
+}
+
+// mapArrays maps the two arrays of a file, of n entries each.
+func (c *CSB) mapArrays(f csbFile, n int) (err error) {
+	arrays := [2]unsafe.Pointer{}
+	for i, at := range []int64{f.app, f.kern} {
+		skip := int(at % pageSize)
+		c.pages[i], err = unix.Mmap(int(f.file.Fd()), at-int64(skip), skip+n*abi.CSBAlign, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return fmt.Errorf("map the CSB: %w", err)
+		}
+		arrays[i] = unsafe.Pointer(unsafe.SliceData(c.pages[i][skip:]))
+	}
+	c.App, c.Kern = unsafe.Slice((*CSBApp)(arrays[0]), n), unsafe.Slice((*CSBKern)(arrays[1]), n)
 	return nil
 }

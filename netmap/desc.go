@@ -40,9 +40,10 @@ type Desc struct {
 	closed   atomic.Bool
 	shared   atomic.Bool // others may have a copy of the descriptor
 
-	csb  atomic.Bool // CSB mode: no syncs, no polls
-	app  []CSBApp    // its arrays, as this process named them
-	kern []CSBKern
+	csb    atomic.Bool // CSB mode: no syncs, no polls
+	app    []CSBApp    // its arrays, as this process named them
+	kern   []CSBKern
+	served *CSB // that lcores serve
 
 	kicks, waits, wakeups atomic.Uint64
 }
@@ -152,6 +153,9 @@ func (d *Desc) release() error {
 	}
 	if d.pipe {
 		_ = unix.Close(d.pipeWake)
+	}
+	if d.served != nil {
+		d.served.close()
 	}
 	if d.syncs != nil {
 		errs = append(errs, unix.Munmap(d.syncs))

@@ -26,6 +26,10 @@
 // the CPU to others meanwhile; the environment variable NETMAPD_SPIN sets another limit, in
 // microseconds up to 10000, and 0 makes polls sleep at once. The C library does the same.
 //
+// A program that keeps its indices in arrays of its own, as a hypervisor does for its
+// guests, uses CSB mode: [Desc.SyncLoop] moves them in a thread of the program, or
+// lcores do where the arrays lie in shared memory ([WithCSB]).
+//
 // # Memory
 //
 // Slots and buffers are shared memory, mapped until [Desc.Close]: touching them

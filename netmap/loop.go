@@ -121,6 +121,8 @@ func (d *Desc) newLoop(c *LoopConfig) (*loop, error) {
 		return nil, &Error{Op: op, Port: d.name, Errno: unix.EINVAL, Text: "it sleeps for at most a second"}
 	case d.gone():
 		return nil, d.goneError(op)
+	case d.served != nil:
+		return nil, d.servedError(op)
 	case len(rings) == 0 || d.app == nil:
 		return nil, &Error{Op: op, Port: d.name, Errno: unix.EINVAL, Text: "it is not in CSB mode; see EnableCSB"}
 	case !rings[0].blk.StartLoop(d.session.id):

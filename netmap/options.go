@@ -13,6 +13,7 @@ type options struct {
 	conf       name.Conf // what is not 0 overrides the name's @conf
 	extmem     *extmem
 	offsets    *abi.Offsets
+	csb        *csbFile
 	parser     name.Parser
 }
 

@@ -28,6 +28,7 @@ type Desc struct {
 	ifo   shm.If
 	extra uint32         // buffers beside the rings, as got
 	wakes map[uint32]int // by session: the daemon's end
+	csb   *shm.CSB       // in which its client publishes; nil: in the sync blocks
 	kept  uint64         // the number it is kept by, 0 if it is not
 }
 
@@ -161,22 +162,22 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		}
 		initial = opts.Offsets.Initial
 	}
-	if opts.CSB != nil {
-		if err = d.checkCSB(full, opts.CSB); err != nil {
-			return nil, optionError(abi.OptCsb, err)
-		}
+	if err = d.checkCSB(full, opts); err != nil {
+		return nil, optionError(abi.OptCsb, err)
 	}
 	if d.ifo, err = p.region.NewIf(p.id, p.entries()); err != nil {
+		d.closeCSB()
 		err = refuse("register", full, unix.ENOMEM, "%v", err)
 		return nil, err
 	}
 	// Last: a pipe's frames that wait are moved by it.
 	if err = d.setOffsets(ctx, offsets, initial); err != nil {
+		d.closeCSB()
 		p.region.FreeIf(d.ifo)
 		return nil, err
 	}
 	for i, k := range d.bound() {
-		if err = d.take(ctx, k); err != nil {
+		if err = d.take(ctx, i, k); err != nil { // a CSB stays mapped: the lcore may use it yet
 			for _, undo := range d.bound()[:i] {
 				_ = d.give(ctx, undo)
 			}
@@ -188,6 +189,9 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		if excl {
 			k.excl = d
 		}
+	}
+	if d.csb != nil {
+		d.bound()[0].Block().SetCSB(true) // for whoever joins
 	}
 	head, got := p.region.NewExtra(min(req.ExtraBufs, g.extraLeft(who.UID)))
 	d.extra = got
@@ -211,8 +215,8 @@ func (g *Registry) extraLeft(uid int) uint32 {
 	return uint32(max(g.cfg.ExtraBufs-int(g.extra[uid]), 0))
 }
 
-// take notes one more user of a ring; the first one starts it.
-func (d *Desc) take(ctx context.Context, k *kring) error {
+// take notes one more user of the i-th ring that is bound; the first one starts it.
+func (d *Desc) take(ctx context.Context, i int, k *kring) error {
 	if k.users++; k.users > 1 {
 		return nil
 	}
@@ -220,8 +224,9 @@ func (d *Desc) take(ctx context.Context, k *kring) error {
 	var err error
 	if d.port.be.keeps() {
 		err = d.port.be.resume(ctx, k)
-	} else {
+	} else if err = k.unserve(ctx); err == nil { // an lcore that was stuck had it elsewhere
 		k.Reset()
+		err = d.serveCSB(ctx, i, k)
 	}
 	k.SetBound(true)
 	if err == nil {
@@ -261,6 +266,9 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	}
 	if err == nil && k.Dir() == abi.DirRx {
 		err = d.g.bookUnread(ctx, p, k)
+	}
+	if err == nil {
+		err = k.unserve(ctx)
 	}
 	if err != nil {
 		k.stale = true
@@ -392,6 +400,9 @@ func (d *Desc) close(ctx context.Context) error {
 		}
 	}
 	d.refill()
+	if d.csb != nil && first == nil && g.quiesce(ctx) == nil { // else its memory stays
+		d.closeCSB()
+	}
 	p.region.FreeIf(d.ifo)
 	if len(p.descs) == 0 && first == nil {
 		first = p.be.close(ctx)

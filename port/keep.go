@@ -129,7 +129,8 @@ func (g *Registry) KeepSession(s *Session, conn int, token uint64) bool {
 }
 
 // Keep has a descriptor outlive the daemon, with the connection that it is. It
-// reports whether that is to be. No process has joined yet.
+// reports whether that is to be. No process has joined yet. One whose CSB lcores serve
+// is not kept: its client opens again.
 func (d *Desc) Keep(conn int, reg *abi.Register) bool {
 	g, p := d.g, d.port
 	if g.cfg.Keeper == nil {
@@ -137,7 +138,7 @@ func (d *Desc) Keep(conn int, reg *abi.Register) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.keepPort(p) {
+	if d.csb != nil || !g.keepPort(p) {
 		return false
 	}
 	g.nextDesc++

@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +17,7 @@ type Options struct {
 	Extmem  *Extmem
 	Offsets *abi.Offsets
 	CSB     *abi.CSBOption
+	CSBFile *os.File // CSB says offsets in it, and lcores serve it; nil: addresses, for the client's library
 }
 
 // OptionError says which option a registration failed of.
@@ -110,20 +112,5 @@ func (b plain) setOffsets(_ context.Context, k *kring, o *ring.Offsets, initial 
 			k.obj.View.StorePtr(i, initial)
 		}
 	})
-	return nil
-}
-
-// checkCSB judges what of CSB mode does not need the client's memory (NC B.9.3);
-// the library does the rest, and undoes the registration should that fail.
-func (d *Desc) checkCSB(full string, c *abi.CSBOption) error {
-	const op = "register in CSB mode"
-	switch {
-	case len(d.bound()) == 0:
-		return nil
-	case d.flags&abi.FlagExclusive == 0:
-		return refuse(op, full, unix.EINVAL, "it takes exclusive use of the rings")
-	case (c.AtoK|c.KtoA)%abi.CSBAlign != 0:
-		return refuse(op, full, unix.EINVAL, "the arrays begin at multiples of %d bytes", abi.CSBAlign)
-	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 	if news = tail != r.ix.HwTail; news {
 		r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 		r.ix.HwTail = tail
-		r.blk.PublishDaemon(r.ix.HwCur, tail)
+		r.ktoa.PublishDaemon(r.ix.HwCur, tail)
 	}
 	l.release()
 	return news, true
@@ -107,7 +107,7 @@ func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 func (r *Ring) publish(tail uint32) {
 	r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 	r.ix.HwTail = tail
-	r.blk.PublishDaemon(r.ix.HwCur, tail)
+	r.ktoa.PublishDaemon(r.ix.HwCur, tail)
 }
 
 // Release looks at what the client gave back. Ports that refill a device, and

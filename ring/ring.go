@@ -54,6 +54,8 @@ type Config struct {
 type Ring struct {
 	slots abi.Slots
 	bufs  abi.Bufs
+	atok  *abi.AtoK // what the client publishes: of blk, or of its CSB
+	ktoa  *abi.KtoA // what we publish
 	blk   *abi.SyncBlock
 	ix    *Indices
 	num   uint32
@@ -77,6 +79,7 @@ func New(c Config) *Ring {
 		slots: c.Slots, bufs: c.Bufs, blk: c.Block, ix: c.Indices,
 		num: c.Slots.Num(), dir: c.Dir, id: c.ID,
 	}
+	r.Unserve()
 	r.lease.next = r.ix.HwTail
 	r.blk.PublishDaemon(r.ix.HwCur, r.ix.HwTail)
 	r.blk.SetState(abi.RingRunning)
@@ -166,7 +169,7 @@ func (r *Ring) Advance(i, n uint32) uint32 {
 // head loads what the client published and judges it: legal heads lie in
 // [hwcur, hwtail]. An illegal one freezes the ring until a legal one arrives.
 func (r *Ring) head() (uint32, bool) {
-	h := r.blk.LoadHead()
+	h := r.atok.LoadHead()
 	if h == r.ix.HwCur && !r.frozen {
 		return h, true
 	}
@@ -190,9 +193,12 @@ func (r *Ring) freeze(h uint32) {
 	r.frozen = true
 	r.ix.BadHead = h
 	r.ix.Bad++
-	_, cur := r.blk.LoadClient()
+	_, cur := r.atok.LoadClient()
 	r.blk.ReportBad(r.ix.Bad, h, cur)
 	r.blk.SetState(abi.RingFrozen)
+	if r.Served() {
+		r.empty()
+	}
 	r.Wake()
 }
 
@@ -227,7 +233,7 @@ func (r *Ring) Take(to uint32) {
 		r.left(r.ix.HwCur, n)
 	}
 	r.ix.HwCur, r.ix.HwTail = to, tail
-	r.blk.PublishDaemon(to, tail)
+	r.ktoa.PublishDaemon(to, tail)
 }
 
 // Progress takes the slots before index taken, and gives back those before index done, as ports do whose device reads the
@@ -246,7 +252,7 @@ func (r *Ring) Progress(taken, done uint32) {
 		r.left(was, r.dist(was, done))
 	}
 	r.ix.HwCur, r.ix.HwTail = taken, tail
-	r.blk.PublishDaemon(taken, tail)
+	r.ktoa.PublishDaemon(taken, tail)
 	r.Notify()
 }
 
@@ -260,7 +266,7 @@ func (r *Ring) Notify() {
 
 // TakeMark reports whether a client waits for the ring to change; the caller then
 // has to Wake them.
-func (r *Ring) TakeMark() bool { return r.blk.TakeClientMark() }
+func (r *Ring) TakeMark() bool { return r.atok.TakeClientMark() }
 
 var wakeByte = []byte{1}
 
@@ -297,13 +303,13 @@ func (r *Ring) reclaim() {
 // far as this ring goes. A TX ring has work when something is published. An RX
 // ring never needs attention by itself: space is looked for when it is wanted.
 func (r *Ring) Arm() bool {
-	r.blk.ArmDaemon()
-	h := r.blk.LoadHead()
+	r.ktoa.ArmDaemon()
+	h := r.atok.LoadHead()
 	return h == r.ix.HwCur || r.frozen && h == r.ix.BadHead
 }
 
 // Disarm takes the mark back.
-func (r *Ring) Disarm() { r.blk.DisarmDaemon() }
+func (r *Ring) Disarm() { r.ktoa.DisarmDaemon() }
 
 // Reset forgets what the last user of the ring left: frames it did not read,
 // and whatever it published that was not taken. Indices go on from there

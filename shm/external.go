@@ -55,29 +55,39 @@ func CreateIn(o Options, f *os.File, want abi.PoolsInfo) (*Region, error) {
 
 // checkExternal makes sure that the file can be relied on.
 func checkExternal(f *os.File, size uint64) error {
+	const what = "use a client's memory"
+	has, err := checkSealed(what, f)
+	switch {
+	case err != nil:
+		return err
+	case size == 0 || size%pageSize != 0 || has != size:
+		return fmt.Errorf("%s: the option says %d bytes, the file has %d; both must be the same whole number of pages: %w", what, size, has, unix.EINVAL)
+	case size > MaxExternal:
+		return fmt.Errorf("%s: %d bytes, more than %d are not served: %w", what, size, uint64(MaxExternal), unix.ENOMEM)
+	}
+	return nil
+}
+
+// checkSealed makes sure that no access to a client's memory can be a SIGBUS, ever, and
+// returns its size.
+func checkSealed(what string, f *os.File) (size uint64, err error) {
 	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 	has, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
 	if err != nil {
-		return fmt.Errorf("use a client's memory: it is no memfd: %w", unix.EINVAL)
+		return 0, fmt.Errorf("%s: it is no memfd: %w", what, unix.EINVAL)
 	}
 	if has&seals != seals || has&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		return fmt.Errorf("use a client's memory: its seals are %#x, it must have those against shrinking, growing and sealing, and none against writing: %w", has, unix.EINVAL)
+		return 0, fmt.Errorf("%s: its seals are %#x, it must have those against shrinking, growing and sealing, and none against writing: %w", what, has, unix.EINVAL)
 	}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
-		return fmt.Errorf("use a client's memory: it must be of ordinary pages; of hugepages, some could be missing: %w", unix.EINVAL)
+		return 0, fmt.Errorf("%s: it must be of ordinary pages; of hugepages, some could be missing: %w", what, unix.EINVAL)
 	}
 	st, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("use a client's memory: %w", err)
+		return 0, fmt.Errorf("%s: %w", what, err)
 	}
-	switch {
-	case size == 0 || size%pageSize != 0 || uint64(st.Size()) != size:
-		return fmt.Errorf("use a client's memory: the option says %d bytes, the file has %d; both must be the same whole number of pages: %w", size, st.Size(), unix.EINVAL)
-	case size > MaxExternal:
-		return fmt.Errorf("use a client's memory: %d bytes, more than %d are not served: %w", size, uint64(MaxExternal), unix.ENOMEM)
-	}
-	return nil
+	return uint64(st.Size()), nil
 }
 
 // planExternal lays out the pools in the memory there is. Objects are rounded up

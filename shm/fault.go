@@ -9,13 +9,19 @@ import (
 // region of hugepages a client can take pages away, and with none left to replace
 // them the next access is a SIGBUS: an error here, not the end of the daemon.
 func (r *Region) Touch(fn func()) (err error) {
-	defer r.faults(&err)()
+	return touch("region "+r.name, fn)
+}
+
+func touch(what string, fn func()) (err error) {
+	defer faults(what, &err)()
 	fn()
 	return nil
 }
 
 // faults is deferred as r.faults(&err)() and turns a fault into an error.
-func (r *Region) faults(err *error) func() {
+func (r *Region) faults(err *error) func() { return faults("region "+r.name, err) }
+
+func faults(what string, err *error) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)
@@ -26,6 +32,6 @@ func (r *Region) faults(err *error) func() {
 		if _, fault := v.(interface{ Addr() uintptr }); !fault {
 			panic(v)
 		}
-		*err = fmt.Errorf("region %s: its memory cannot be used any more: %v", r.name, v)
+		*err = fmt.Errorf("%s: its memory cannot be used any more: %v", what, v)
 	}
 }

@@ -105,7 +105,7 @@ func (c *conn) handle(m *message) (result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.srv.timeout)
 	defer cancel()
 	if m.memory >= 0 && m.header.Type != wire.TypeControl {
-		return result{}, fmt.Errorf("%w: a descriptor beside the socket for the answer goes with the EXTMEM option only", wire.ErrMalformed)
+		return result{}, fmt.Errorf("%w: a descriptor beside the socket for the answer goes with the EXTMEM or the CSB option only", wire.ErrMalformed)
 	}
 	switch m.header.Type {
 	case wire.TypeSession:

@@ -156,7 +156,7 @@ func FuzzMessage(f *testing.F) {
 			}
 			var res result
 			m := message{header: h, rest: rest, reply: -1, memory: -1}
-			if bytes.Contains(rest, []byte{abi.OptExtmem, 0, 0, 0, 0, 0, 0, 0, 72}) {
+			if bytes.Contains(rest, []byte{abi.OptExtmem, 0, 0, 0, 0, 0, 0, 0, 72}) || bytes.Contains(rest, []byte{abi.OptCsb, 0, 0, 0, 0, 0, 0, 0, 16}) {
 				m.memory = clientMemory(t, 1<<20)
 			}
 			inside(func() { res, err = c.handle(&m) })

@@ -99,13 +99,13 @@ func (b *bench) dial(t *testing.T) *client {
 	return &client{c, t}
 }
 
-// ask sends a request and returns the answer; its descriptors are closed.
-func (c *client) ask(typ uint16, body any, tail []byte) (errno unix.Errno, rest []byte, text string) {
+// ask sends a request, perhaps with memory, and returns the answer; its descriptors are closed.
+func (c *client) ask(typ uint16, body any, tail []byte, memory ...int) (errno unix.Errno, rest []byte, text string) {
 	c.t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	must(c.t, err)
 	defer unix.Close(pair[0]) //nolint:errcheck // only read from
-	_, _, err = c.WriteMsgUnix(wire.Append(nil, typ, 0, body, tail), unix.UnixRights(pair[1]), nil)
+	_, _, err = c.WriteMsgUnix(wire.Append(nil, typ, 0, body, tail), unix.UnixRights(append([]int{pair[1]}, memory...)...), nil)
 	_ = unix.Close(pair[1])
 	must(c.t, err)
 	buf, oob := make([]byte, wire.MaxMessage), make([]byte, unix.CmsgSpace(4*wire.MaxFDs))

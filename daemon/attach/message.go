@@ -70,7 +70,7 @@ func receive(conn *net.UnixConn, buf []byte) (m message, err error) {
 	case flags&unix.MSG_TRUNC != 0 || n > wire.MaxMessage:
 		return m, fmt.Errorf("%w: longer than %d bytes", wire.ErrMalformed, wire.MaxMessage)
 	case flags&unix.MSG_CTRUNC != 0 || surplus > 0:
-		return m, fmt.Errorf("%w: a request carries a SOCK_SEQPACKET Unix socket for the answer, and with the EXTMEM option its memory; this one carries more or another", wire.ErrMalformed)
+		return m, fmt.Errorf("%w: a request carries a SOCK_SEQPACKET Unix socket for the answer, and with the EXTMEM or the CSB option its memory; this one carries more or another", wire.ErrMalformed)
 	case m.reply < 0:
 		return m, fmt.Errorf("%w: no socket for the answer came with it", wire.ErrMalformed)
 	}

@@ -73,11 +73,13 @@ func (o *options) forPort(req uint16, m *message) error {
 			return err
 		}
 	}
-	if (x != nil) != (m.memory >= 0) {
-		return fmt.Errorf("%w: memory comes with the EXTMEM option of a registration, and that with memory", wire.ErrMalformed)
-	}
-	if x != nil {
+	switch {
+	case x != nil && m.memory < 0, x == nil && o.port.CSB == nil && m.memory >= 0:
+		return fmt.Errorf("%w: memory comes with the EXTMEM option of a registration, which needs it, or with its CSB option", wire.ErrMalformed)
+	case x != nil:
 		o.port.Extmem = &port.Extmem{File: m.takeMemory(), Pools: x.Pools}
+	default:
+		o.port.CSBFile = m.takeMemory()
 	}
 	return nil
 }
@@ -134,8 +136,12 @@ func (o *options) unprocessed() error {
 	return nil
 }
 
-// discard closes the memory if nobody took it.
+// discard closes the memory unless somebody took it over. What a CSB lies in stays
+// mapped without its descriptor.
 func (o *options) discard() {
+	if f := o.port.CSBFile; f != nil {
+		_ = f.Close()
+	}
 	if x := o.port.Extmem; x != nil && x.File != nil {
 		_ = x.File.Close()
 	}

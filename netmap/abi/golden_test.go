@@ -215,7 +215,11 @@ func syncOffset(field string) int64 {
 	if !ok {
 		panic("SyncBlock has no field " + field)
 	}
-	return int64(f.Offset)
+	offset := int64(f.Offset) // in the part that has it
+	if len(f.Index) > 1 {
+		offset += int64(reflect.TypeFor[SyncBlock]().Field(f.Index[0]).Offset)
+	}
+	return offset
 }
 
 // TestGolden compares this package with what a C compiler makes of the header

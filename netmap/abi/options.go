@@ -6,7 +6,8 @@ type Extmem struct {
 	Pools  PoolsInfo // in: sizes, 0 for the default; out: what there is
 }
 
-// CSBOption is the body of the CSB option (NC B.9.3): addresses in the program.
+// CSBOption is the body of the CSB option (NC B.9.3): addresses in the program; on the
+// way to netmapd offsets in the memory that comes with the request, if some does.
 type CSBOption struct {
 	AtoK uint64
 	KtoA uint64

@@ -19,22 +19,16 @@ import "sync/atomic"
 // clients do, is as good. Every store is an atomic one, which on x86 is also the
 // full barrier that need-kick marks depend on.
 type SyncBlock struct {
-	// Line 0: the client publishes.
-	user         uint64 // head, and in the upper half cur
-	applNeedKick uint32 // set by a client about to block; cleared by the daemon as it wakes all
-	syncFlags    uint32 //nolint:unused // place of the CSB
-	_            [48]byte
+	AtoK // Line 0: the client publishes.
 
 	// Line 1: the daemon publishes. A client that scribbles here hurts itself:
 	// the authoritative values are private to the daemon.
-	core         uint64 // hwcur, and in the upper half hwtail
-	kernNeedKick uint32 // set by an lcore about to block
-	state        uint32 // RingState
-	badRings     uint32 // illegal heads seen so far
-	badHead      uint32 // the last of them, and
-	badCur       uint32 // what came with it
-	lcoreCPU     uint32 // CPU+1 of the polling lcore, 0 unknown: do not spin on it
-	_            [32]byte
+	KtoA
+	badRings uint32 // illegal heads seen so far
+	badHead  uint32 // the last of them, and
+	badCur   uint32 // what came with it
+	lcoreCPU uint32 // CPU+1 of the polling lcore, 0 unknown: do not spin on it
+	_        [32]byte
 
 	// Line 2: what the client library keeps for all processes of the ring.
 	rhead uint32
@@ -57,6 +51,23 @@ type SyncBlock struct {
 	peerMax   uint32 // of a TX ring: the offsets of the RX ring there (NC A.8)
 	peerMask  uint64 // 0: it has none
 	_         [24]byte
+}
+
+// AtoK is what a client publishes of one ring: line 0 of its sync block, or an entry of
+// the first array of a CSB, whose writer stores cur before head (NC E.10).
+type AtoK struct {
+	user         uint64 // head, and in the upper half cur
+	applNeedKick uint32 // set by a client about to block; cleared by the daemon as it wakes all
+	syncFlags    uint32 // of a CSB; nobody looks at it
+	_            [48]byte
+}
+
+// KtoA is what the daemon publishes of it: the beginning of line 1, or of an entry of
+// the second array of a CSB, where the rest is padding.
+type KtoA struct {
+	core         uint64 // hwcur, and in the upper half hwtail
+	kernNeedKick uint32 // set by an lcore about to block
+	state        uint32 // RingState; of a sync block only
 }
 
 // SyncBlockSize is the distance between the sync blocks of a port.
@@ -85,16 +96,16 @@ func pair(lo, hi uint32) uint64 { return uint64(lo) | uint64(hi)<<32 }
 func unpair(p uint64) (lo, hi uint32) { return uint32(p), uint32(p >> 32) }
 
 // PublishClient publishes what the client wants (NC E.10).
-func (b *SyncBlock) PublishClient(head, cur uint32) { atomic.StoreUint64(&b.user, pair(head, cur)) }
+func (b *AtoK) PublishClient(head, cur uint32) { atomic.StoreUint64(&b.user, pair(head, cur)) }
 
 // LoadClient loads it.
-func (b *SyncBlock) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64(&b.user)) }
+func (b *AtoK) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64(&b.user)) }
 
 // LoadHead loads the head alone.
-func (b *SyncBlock) LoadHead() uint32 { return uint32(atomic.LoadUint64(&b.user)) }
+func (b *AtoK) LoadHead() uint32 { return uint32(atomic.LoadUint64(&b.user)) }
 
 // PublishDaemon publishes how far the daemon is (NC E.10).
-func (b *SyncBlock) PublishDaemon(hwcur, hwtail uint32) {
+func (b *KtoA) PublishDaemon(hwcur, hwtail uint32) {
 	atomic.StoreUint64(&b.core, pair(hwcur, hwtail))
 }
 
@@ -134,16 +145,16 @@ func (b *SyncBlock) PeerOffsets() (mask uint64, most uint32) {
 }
 
 // LoadDaemon loads it.
-func (b *SyncBlock) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUint64(&b.core)) }
+func (b *KtoA) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUint64(&b.core)) }
 
 // ArmClient asks the daemon for a wake message at the next change. The caller
 // looks at LoadDaemon once more before it blocks.
-func (b *SyncBlock) ArmClient() { atomic.StoreUint32(&b.applNeedKick, 1) }
+func (b *AtoK) ArmClient() { atomic.StoreUint32(&b.applNeedKick, 1) }
 
 // TakeClientMark reports whether some client asked for a wake message, and
 // takes the mark back. The caller then wakes every descriptor of the ring,
 // after this call and not before: a client that arms in between is woken too.
-func (b *SyncBlock) TakeClientMark() bool {
+func (b *AtoK) TakeClientMark() bool {
 	if atomic.LoadUint32(&b.applNeedKick) == 0 {
 		return false
 	}
@@ -153,13 +164,26 @@ func (b *SyncBlock) TakeClientMark() bool {
 
 // ArmDaemon asks clients for a kick at their next publication. The caller
 // looks at LoadHead once more before it blocks.
-func (b *SyncBlock) ArmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 1) }
+func (b *KtoA) ArmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 1) }
 
 // DisarmDaemon takes the mark back.
-func (b *SyncBlock) DisarmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 0) }
+func (b *KtoA) DisarmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 0) }
 
 // DaemonSleeps reports, after a publication, whether the daemon wants a kick.
-func (b *SyncBlock) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKick) != 0 }
+func (b *KtoA) DaemonSleeps() bool { return atomic.LoadUint32(&b.kernNeedKick) != 0 }
+
+// Begin fills in an entry of a CSB for the indices of its ring (NC B.9.3).
+func (b *AtoK) Begin(head uint32) {
+	b.PublishClient(head, head)
+	atomic.StoreUint32(&b.applNeedKick, 1)
+	atomic.StoreUint32(&b.syncFlags, 1)
+}
+
+// Begin fills in an entry of a CSB (NC B.9.3).
+func (b *KtoA) Begin(hwcur, hwtail uint32) {
+	b.PublishDaemon(hwcur, hwtail)
+	b.ArmDaemon()
+}
 
 // Reset makes the block that of a ring which nobody uses: the client's and the
 // library's lines say what the daemon's says. Nobody may be in a sync.

@@ -12,6 +12,7 @@ var (
 	_ [RingHeaderSize]byte = [unsafe.Sizeof(RingHeader{})]byte{}
 	_ [IfHeaderSize]byte   = [unsafe.Sizeof(IfHeader{})]byte{}
 	_ [SyncBlockSize]byte  = [unsafe.Sizeof(SyncBlock{})]byte{}
+	_ [CSBAlign]byte       = [unsafe.Sizeof(AtoK{})]byte{}
 )
 
 // Mem is a mapped stretch of shared memory. Its base and size are private to
@@ -87,6 +88,18 @@ func (m Mem) SyncBlock(i int) (*SyncBlock, error) {
 		return nil, err
 	}
 	return (*SyncBlock)(p), nil
+}
+
+// AtoK views the i-th entry of the first array of a CSB.
+func (m Mem) AtoK(i int) (*AtoK, error) {
+	p, err := m.at("CSB", uint64(i)*CSBAlign, CSBAlign, CSBAlign)
+	return (*AtoK)(p), err
+}
+
+// KtoA views the i-th entry of the second one.
+func (m Mem) KtoA(i int) (*KtoA, error) {
+	p, err := m.at("CSB", uint64(i)*CSBAlign, CSBAlign, CSBAlign)
+	return (*KtoA)(p), err
 }
 
 // Ring is a view of a netmap_ring: its header and its slots.

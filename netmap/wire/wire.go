@@ -17,7 +17,9 @@
 // the answer goes there, so that processes sharing a descriptor do not take each
 // other's answers. Behind it a REGISTER with the EXTMEM option carries the memory: a
 // memfd of the size that the option says, sealed against shrinking, growing and
-// further seals.
+// further seals. One with the CSB option, and without EXTMEM, may carry such a memfd of any size: then
+// the option says where in it the two arrays begin, and lcores serve them; otherwise it
+// says addresses, which are the library's business.
 //
 // # Messages
 //

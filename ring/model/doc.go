@@ -63,6 +63,9 @@
 // A message is remembered: a kick is an edge of an eventfd that nobody reads, a wake is a
 // byte in a socket. One that comes late or for nothing costs a turn of the loop.
 //
+// A CSB in a client's own memory that lcores serve (docs/csb.md) is the same, whose client stores cur
+// and head one after the other, as drawn.
+//
 // # Direct pipes
 //
 // The two ends of a direct pipe (NC E.7) run the same protocol with each other, each as the daemon of the ring at the
