@@ -81,10 +81,10 @@ func (r *Ring) syncDirect() (out outcome) {
 			r.ring.Return(p.slots, hwcur, head)
 			given = before(head, r.n)
 		}
-		// 4. Say so, slots first. The store is a full barrier: either the other end
+		// 4. Say so, slots first. Behind the fence either the other end
 		// sees it before it sleeps, or we see here that it sleeps (or is about to).
 		p.blk.PublishDaemon(head, given)
-		if news && p.blk.TakeClientMark() {
+		if abi.Fence(); news && p.blk.TakeClientMark() {
 			out |= wakePeer
 		}
 	}

@@ -1,7 +1,6 @@
 package netmap
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"github.com/netmapd/netmapd/netmap/abi"
@@ -177,8 +176,7 @@ func (r *Ring) reinit(state abi.RingState, rhead, hwcur, hwtail uint32) uint32 {
 func (r *Ring) stamp() {
 	var tv syscall.Timeval
 	_ = syscall.Gettimeofday(&tv)
-	atomic.StoreInt64(&r.ring.RingHeader.TsSec, tv.Sec)
-	atomic.StoreInt64(&r.ring.RingHeader.TsUsec, tv.Usec)
+	r.ring.SetTime(tv.Sec, tv.Usec)
 }
 
 // fresh reports whether the program was shown all that the daemon has given.

@@ -159,6 +159,7 @@ func (f *forwarder) released(at, n uint32) {
 		}
 		if b.N == tapBurst || n == 1 {
 			f.sink.Deliver(b, f.list[:b.N], &f.books.Drops)
+			b.Settle()
 			b.N = 0
 		}
 		at = f.k.Advance(at, 1)

@@ -54,6 +54,14 @@ func (r *Ring) reserve(n uint32) (start, got uint32) {
 	return start, n
 }
 
+// Next is the slot that the next reservation begins at; not ok where another lcore may be moving it.
+func (r *Ring) Next() (at uint32, ok bool) {
+	if r.lease.shared {
+		return 0, false
+	}
+	return r.lease.next, true
+}
+
 // Commit publishes the first used of the got slots reserved from start on,
 // once all earlier reservations are published, and wakes the reader. Slots
 // reserved and not used go back if nobody reserved after them; otherwise it is

@@ -259,13 +259,13 @@ func (r *Ring) Progress(taken, done uint32) {
 // Notify wakes the clients that wait for the ring to change, if any does.
 // Call it after publishing.
 func (r *Ring) Notify() {
-	if r.TakeMark() {
+	if abi.Fence(); r.TakeMark() {
 		r.Wake()
 	}
 }
 
 // TakeMark reports whether a client waits for the ring to change; the caller then
-// has to Wake them.
+// has to Wake them. Between the publication and this stands an abi.Fence, one for any number of rings.
 func (r *Ring) TakeMark() bool { return r.atok.TakeClientMark() }
 
 var wakeByte = []byte{1}

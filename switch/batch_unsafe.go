@@ -1,6 +1,10 @@
 package vale
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/netmapd/netmapd/ring"
+)
 
 // MaxBatch is the largest number of slots in a batch (NC E.5.2).
 const MaxBatch = 1024
@@ -31,6 +35,10 @@ type Batch struct {
 	limit  int        // slots to take at most
 	ctr    *Counters  // of the port that the source belongs to
 	stages *stopwatch // of the poller, nil for a link
+
+	changed  [64]*ring.Ring // published, and nobody woken yet; nchanged of them
+	nchanged int
+	unsaid   uint64 // frames delivered to them
 }
 
 // Limit is the number of slots a source should take at most. A single frame

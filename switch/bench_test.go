@@ -213,3 +213,31 @@ func TestPollDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkPorts has one sender whose frames go to all other ports by chance: what it costs that each of them gets a few
+// frames of a batch, and that their rings and buffers are larger than the caches.
+func BenchmarkPorts(b *testing.B) {
+	const n = 240
+	for _, ports := range []int{2, 8, 64} {
+		b.Run(fmt.Sprint(ports), func(b *testing.B) {
+			w := newNet(b, ports, shape{tx: 1, rx: 1, slots: 256, buf: 2048}, Options{})
+			for i, c := range w.c {
+				r := c.tx[0]
+				for range r.Num() {
+					r.put(frame(station(1+rand.IntN(ports-1)), station(i), 60, 0), 0)
+				}
+				r.head = 0
+				r.advance(1)
+				w.pl.Poll()
+			}
+			for b.Loop() {
+				for _, c := range w.c[1:] {
+					c.rx[0].release()
+				}
+				w.c[0].tx[0].advance(n)
+				w.pl.Poll()
+			}
+			perPacket(b, b.N*n)
+		})
+	}
+}

@@ -115,6 +115,7 @@ func (c *converter) deliver(b *Batch, list []uint16, to *dest, sink Sink) (frame
 		c.convert(b, b.Frags[i:][:b.Frags[i].Slots])
 	}
 	c.flush()
+	c.out.Settle()
 	c.sink, c.to, c.d = nil, nil, nil
 	return c.frames, c.bytes
 }

@@ -256,7 +256,15 @@ func (pl *Poller) deliver(v *view, s *source) {
 	w := &pl.work
 	flood := uint16(len(v.dest))
 	flooding := v.count[flood] != 0
-	for _, g := range w.touched {
+	// Where there are few receivers each has many frames, and reads ahead by itself.
+	many := len(w.touched) >= ringsAhead
+	for k := -ringsAhead; many && k < 0; k++ {
+		pl.readAhead(v, s.ring, k)
+	}
+	for k, g := range w.touched {
+		if many {
+			pl.readAhead(v, s.ring, k)
+		}
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
@@ -289,6 +297,42 @@ func (pl *Poller) deliver(v *view, s *source) {
 		}
 		pl.send(d, 0, list)
 	}
+}
+
+// How many receivers before a delivery the lines of its ring are asked for, and those of its buffers, which are known by then.
+const (
+	ringsAhead = 6
+	bufsAhead  = 3
+)
+
+// readAhead asks for what the deliveries to later receivers of a batch than number k will wait for: each gets so few frames
+// that it would have to wait for all of it.
+func (pl *Poller) readAhead(v *view, ring, k int) {
+	w := &pl.work
+	if k += bufsAhead; k >= 0 && k < len(w.touched) {
+		g := w.touched[k]
+		if s := v.rxSink(g, ring); s != nil {
+			s.askBufs(uint64(v.count[g]))
+		}
+	}
+	if k += ringsAhead - bufsAhead; k < len(w.touched) {
+		if s := v.rxSink(w.touched[k], ring); s != nil {
+			s.askRing()
+		}
+	}
+}
+
+// rxSink is where frames of a group go, from ring number ring of their source; nil unless it is one client's ring.
+func (v *view) rxSink(group uint16, ring int) *RxSink {
+	if int(group) == len(v.dest) {
+		return nil
+	}
+	d := &v.dest[group]
+	if k := d.ring(ring); k < len(d.sinks) {
+		s, _ := d.sinks[k].(*RxSink)
+		return s
+	}
+	return nil
 }
 
 // ring is the destination ring for frames from ring number src of a source.

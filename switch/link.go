@@ -44,6 +44,7 @@ func (l *Link) Turn(limit int) (slots int) {
 		l.turn.Rx.Frames, l.turn.Rx.Bytes = frames, bytes
 	}
 	l.src.Done(b)
+	b.Settle()
 	if l.in { // what a source offers is Tx only on the way out
 		l.turn.Tx = Count{}
 	} else {

@@ -152,6 +152,7 @@ func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
 		pl.forward(v, s)
 	}
 	s.Done(b)
+	b.Settle()
 	return slots, int(s.ctr.Tx.Frames - before)
 }
 

@@ -23,3 +23,13 @@ next:
 	DECQ CX
 	JNE  loop
 	RET
+
+// func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
+TEXT ·prefetchRing(SB), NOSPLIT, $0-16
+	MOVQ slot+0(FP), DI
+	MOVQ block+8(FP), SI
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x0F             // PREFETCHW (DI)
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x4F; BYTE $0x30 // PREFETCHW 48(DI)
+	PREFETCHT0 (SI)
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x4E; BYTE $0x40 // PREFETCHW 64(SI)
+	RET

@@ -17,3 +17,10 @@ import (
 //
 //go:noescape
 func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint64)
+
+// prefetchRing asks for the two cache lines of slots from slot on, to be written, and for the clients' and the daemon's line of
+// a sync block, to be read and to be written. A CPU fetches a line that is to be written only once all stores before have
+// their lines, so that deliveries to many rings wait for one line after the other (BenchmarkPorts across CPUs).
+//
+//go:noescape
+func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)

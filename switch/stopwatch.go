@@ -1,6 +1,9 @@
 package vale
 
-import "github.com/netmapd/netmapd/ring"
+import (
+	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/ring"
+)
 
 // The stages of a packet that a poller times. What its lcore takes beside them is the polling itself: looking for frames,
 // taking slots from senders and giving them back.
@@ -45,11 +48,35 @@ func (st *stopwatch) end(stage int) {
 	st.since = now
 }
 
-// notify wakes the clients of a ring that asked for it. Call it after publishing.
-func (b *Batch) notify(r *ring.Ring) {
-	if !r.TakeMark() {
+// prompt is how many frames may be delivered before somebody is woken for them: one barrier for many receivers of a
+// few frames, and no waiting for the others where one gets many.
+const prompt = 128
+
+// notify has the clients of a ring that changed woken soon, if they asked for it. Call it after publishing.
+func (b *Batch) notify(r *ring.Ring, frames uint64) {
+	b.changed[b.nchanged] = r
+	b.nchanged++
+	if b.unsaid += frames; b.unsaid >= prompt || b.nchanged == len(b.changed) {
+		b.Settle()
+	}
+}
+
+// Settle wakes the clients of all rings that changed since it was last called. Who calls Next, Deliver and Done calls it
+// after them.
+func (b *Batch) Settle() {
+	if b.nchanged == 0 {
 		return
 	}
+	abi.Fence()
+	for _, r := range b.changed[:b.nchanged] {
+		if r.TakeMark() {
+			b.wake(r)
+		}
+	}
+	b.nchanged, b.unsaid = 0, 0
+}
+
+func (b *Batch) wake(r *ring.Ring) {
 	st := b.stages
 	if st == nil || st.clock == nil {
 		r.Wake()

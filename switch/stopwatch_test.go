@@ -42,8 +42,7 @@ func TestStages(t *testing.T) {
 			t.Fatalf("the sleeper got %d bytes, %v", n, err)
 		}
 	}
-	if got, want := w.pl.Stages(), [NumStages]uint64{2 * sampled, 2 * sampled, 2*sampled + sampled, sampled}; got != want {
-		// Of the copy one look more: the end of the wake-up.
+	if got, want := w.pl.Stages(), [NumStages]uint64{2 * sampled, 2 * sampled, 2 * sampled, sampled}; got != want {
 		t.Errorf("with a sleeping receiver: %v, want %v", got, want)
 	}
 }

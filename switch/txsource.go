@@ -125,7 +125,7 @@ func (t *TxSource) chain(b *Batch, at, n, limit uint32) (k uint32) {
 // Done gives the slots back. Whatever the batch caused has been published.
 func (t *TxSource) Done(b *Batch) {
 	t.r.Take(t.to)
-	b.notify(t.r)
+	b.notify(t.r, 0)
 }
 
 // Arm asks the client for a kick; see ring.Ring.Arm.

@@ -104,9 +104,10 @@ func (b *AtoK) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64
 // LoadHead loads the head alone.
 func (b *AtoK) LoadHead() uint32 { return uint32(atomic.LoadUint64(&b.user)) }
 
-// PublishDaemon publishes how far the daemon is (NC E.10).
+// PublishDaemon publishes how far the daemon is (NC E.10). Who then wakes clients that wait for it needs a Fence
+// between this and the look at their marks.
 func (b *KtoA) PublishDaemon(hwcur, hwtail uint32) {
-	atomic.StoreUint64(&b.core, pair(hwcur, hwtail))
+	release64(&b.core, pair(hwcur, hwtail))
 }
 
 // Direct pipes. The two indices that an end publishes live in the block of the
@@ -152,8 +153,8 @@ func (b *KtoA) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUi
 func (b *AtoK) ArmClient() { atomic.StoreUint32(&b.applNeedKick, 1) }
 
 // TakeClientMark reports whether some client asked for a wake message, and
-// takes the mark back. The caller then wakes every descriptor of the ring,
-// after this call and not before: a client that arms in between is woken too.
+// takes the mark back. A Fence comes before it, after what was published. The caller then
+// wakes every descriptor of the ring, after this call and not before: a client that arms in between is woken too.
 func (b *AtoK) TakeClientMark() bool {
 	if atomic.LoadUint32(&b.applNeedKick) == 0 {
 		return false
@@ -237,9 +238,9 @@ func (b *SyncBlock) Library() (rhead, rcur, rtail uint32) {
 // SetLibrary stores them. Plain stores would do for one process; a ring can be
 // shared by several, and the busy word orders them.
 func (b *SyncBlock) SetLibrary(rhead, rcur, rtail uint32) {
-	atomic.StoreUint32(&b.rhead, rhead)
-	atomic.StoreUint32(&b.rcur, rcur)
-	atomic.StoreUint32(&b.rtail, rtail)
+	release32(&b.rhead, rhead)
+	release32(&b.rcur, rcur)
+	release32(&b.rtail, rtail)
 }
 
 // Enter takes the ring for one sync of the given session; false means that
@@ -249,7 +250,7 @@ func (b *SyncBlock) Enter(session uint32) bool {
 }
 
 // Leave ends the sync.
-func (b *SyncBlock) Leave() { atomic.StoreUint32(&b.busy, 0) }
+func (b *SyncBlock) Leave() { release32(&b.busy, 0) }
 
 // Evict takes a session that died out of its sync and its sync loop (daemon).
 func (b *SyncBlock) Evict(session uint32) bool {

@@ -109,7 +109,13 @@ type Ring struct {
 }
 
 // SetTail writes the tail that the user sees; only a sync may (NC D.1).
-func (r Ring) SetTail(t uint32) { atomic.StoreUint32(&r.RingHeader.Tail, t) }
+func (r Ring) SetTail(t uint32) { release32(&r.RingHeader.Tail, t) }
+
+// SetTime writes the time of a sync (NC A.7).
+func (r Ring) SetTime(sec, usec int64) {
+	release64((*uint64)(unsafe.Pointer(&r.TsSec)), uint64(sec))
+	release64((*uint64)(unsafe.Pointer(&r.TsUsec)), uint64(usec))
+}
 
 // LoadUser loads head, cur and tail as the user left them.
 func (r Ring) LoadUser() (head, cur, tail uint32) {

@@ -89,13 +89,16 @@
 //
 //	                 Go (sync/atomic)             C11
 //	load, store      atomic                       atomic, relaxed
-//	store barrier    in the atomic store          atomic_thread_fence(memory_order_release)
+//	store barrier    in the atomic store, or      atomic_thread_fence(memory_order_release)
+//	                 in abi's release stores
 //	load barrier     in the atomic load           atomic_thread_fence(memory_order_acquire)
 //	full barrier     between an atomic store      atomic_thread_fence(memory_order_seq_cst)
-//	                 and a later atomic load
+//	                 and a later atomic load,
+//	                 or abi.Fence
 //
 // Go's atomics are sequentially consistent, so Go code needs no fences, but the words must
-// be accessed by them without exception. On x86 only the full barriers are instructions.
+// be accessed by them without exception. What abi stores by a release alone (PublishDaemon, the library's line) is
+// followed by abi.Fence where a full barrier is called for. On x86 only the full barriers are instructions.
 // A store barrier must be a release: it orders earlier loads as well as stores (a slot is
 // read before it is handed back), so a pure store-store fence (dmb ishst) is not enough.
 //
