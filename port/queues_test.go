@@ -15,6 +15,7 @@ import (
 	"github.com/netmapd/netmapd/dpdk/eal"
 	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/netmap"
+	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/port"
 )
 
@@ -170,7 +171,8 @@ func TestQueuesUnplugged(t *testing.T) {
 	}
 }
 
-// A switch takes the frames of a device's queues on their lcores.
+// A switch takes the frames of a device's queues on their lcores, unless one is asked
+// for.
 func TestQueuesOnASwitch(t *testing.T) {
 	twoLcores(t)
 	b := newBed(t, 2, port.Config{})
@@ -188,26 +190,31 @@ func TestQueuesOnASwitch(t *testing.T) {
 	send(t, v, 0, frame(everyone, 9, 60, 0))
 	before := b.snapshot()
 	b.device("nic", fmt.Sprintf("net_pcap_lcores,rx_pcap=%s,rx_pcap=%s,rx_pcap=%s,rx_pcap=%s", files...), 4, 256)
-	for round := range 2 {
-		_, err = b.reg.Attach(limited(t), "vale0", "nic")
-		must(t, err)
-		if round > 0 { // the files are at their end
-			break
-		}
-		flows := map[byte]int{}
-		for _, f := range receive(t, v, 2000) {
-			q := f[11]
-			same(t, [][]byte{f}, [][]byte{frame(9, q, 60+flows[q], flows[q])})
-			flows[q]++
-		}
-		if len(flows) != 4 {
-			t.Errorf("%d flows, want 4", len(flows))
-		}
-		b.worked(before)
-		if st := b.stats("nic"); st.Tx.Frames != 2000 || len(st.Drops) != 0 {
-			t.Errorf("the books say %+v", st)
-		}
-		must(t, b.reg.Detach(limited(t), "vale0", "nic"))
+	_, err = b.reg.Attach(limited(t), "vale0", "nic")
+	must(t, err)
+	flows := map[byte]int{}
+	for _, f := range receive(t, v, 2000) {
+		q := f[11]
+		same(t, [][]byte{f}, [][]byte{frame(9, q, 60+flows[q], flows[q])})
+		flows[q]++
+	}
+	if len(flows) != 4 {
+		t.Errorf("%d flows, want 4", len(flows))
+	}
+	b.worked(before)
+	if st := b.stats("nic"); st.Tx.Frames != 2000 || len(st.Drops) != 0 {
+		t.Errorf("the books say %+v", st)
+	}
+
+	dealt := b.queueLcores("nic")
+	one := &abi.ValePolling{Mode: abi.PollingSingleCPU, FirstCPU: uint32(b.lcores[1].CPU()), CPUs: 1}
+	must(t, b.reg.PollingOn(limited(t), "vale0:nic", one))
+	if q := b.queueLcores("nic"); !slices.Equal(q, []int{1, 1, 1, 1}) {
+		t.Errorf("the queues are on lcores %v, all were asked for on 1", q)
+	}
+	must(t, b.reg.PollingOff(limited(t), "vale0:nic"))
+	if q := b.queueLcores("nic"); !slices.Equal(q, dealt) {
+		t.Errorf("the queues are on lcores %v after that, were on %v", q, dealt)
 	}
 	must(t, b.reg.Detach(limited(t), "vale0", "nic"))
 	must(t, b.reg.DeletePort(limited(t), "nic"))
