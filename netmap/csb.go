@@ -38,8 +38,8 @@ type csbFile struct {
 // WithCSB has lcores serve the port in CSB mode (NC E.10) from arrays in f, which begin
 // at these offsets and have an entry for each ring that is bound: Desc.CSB. The port is
 // opened for exclusive use, and ends with the daemon. f is a memfd that belongs to this
-// descriptor alone, sealed against shrinking, growing and further seals, of ordinary
-// pages, such as NewCSBFile makes; the package does not need it after Open.
+// descriptor alone, sealed against shrinking, growing and further seals, of at most
+// 64 MiB in ordinary pages, such as NewCSBFile makes; the package does not need it after Open.
 //
 // Open gives EINVAL for a file that is not like that, offsets that are no multiples of 64,
 // and arrays that overlap or do not lie in it; EBUSY for one that another descriptor

@@ -238,6 +238,7 @@ func TestCSBMemoryRefused(t *testing.T) {
 		{"sealed against writing", with(allSeals | unix.F_SEAL_WRITE), 0, 4096, unix.EINVAL, "seals"},
 		{"sealed against future writing", with(allSeals | unix.F_SEAL_FUTURE_WRITE), 0, 4096, unix.EINVAL, "seals"},
 		{"hugepages", file(memfd(2<<20, allSeals, unix.MFD_HUGETLB)), 0, 4096, unix.EINVAL, "hugepages"},
+		{"too large", file(memfd(64<<20+1, allSeals)), 0, 4096, unix.EINVAL, "at most"},
 		{"empty", file(memfd(0, allSeals)), 0, 4096, unix.EINVAL, "lie in"},
 		{"open for reading", file(os.Open(fmt.Sprintf("/proc/self/fd/%d", good().Fd()))), 0, 4096, unix.EACCES, ""},
 		{"first array outside", good, 8192 - 64, 0, unix.EINVAL, "lie in"},

@@ -22,8 +22,12 @@ type csbArray struct {
 	mem   abi.Mem
 }
 
+// maxCSBFile bounds the memory. Who takes its pages away (punches holes) holds up an
+// lcore that touches one meanwhile: for longer, the more there are.
+const maxCSBFile = 64 << 20
+
 // OpenCSB maps arrays of n entries that lie at these offsets of a client's memory, as
-// CreateIn wants it, of any size. The second array is zeroed. f stays the caller's.
+// CreateIn wants it, of any size up to 64 MiB. The second array is zeroed. f stays the caller's.
 func OpenCSB(f *os.File, atok, ktoa uint64, n int) (_ *CSB, err error) {
 	const what = "use the memory of a CSB"
 	size, err := checkSealed(what, f)
@@ -33,6 +37,8 @@ func OpenCSB(f *os.File, atok, ktoa uint64, n int) (_ *CSB, err error) {
 	length := uint64(n) * abi.CSBAlign
 	outside := func(at uint64) bool { return length > size || at > size-length }
 	switch {
+	case size > maxCSBFile:
+		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are served: %w", what, size, maxCSBFile, unix.EINVAL)
 	case (atok|ktoa)%abi.CSBAlign != 0:
 		return nil, fmt.Errorf("%s: its arrays begin at offsets %d and %d, they must at multiples of %d: %w", what, atok, ktoa, abi.CSBAlign, unix.EINVAL)
 	case outside(atok) || outside(ktoa):
@@ -57,7 +63,7 @@ func OpenCSB(f *os.File, atok, ktoa uint64, n int) (_ *CSB, err error) {
 	return c, nil
 }
 
-// mapArray maps no more than the pages that it needs: of a file of any size.
+// mapArray maps no more than the pages that it needs.
 func mapArray(f *os.File, at, length uint64) (a csbArray, err error) {
 	skip := at % pageSize
 	a.pages, err = unix.Mmap(int(f.Fd()), int64(at-skip), int(skip+length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)

@@ -143,6 +143,51 @@ func TestExtraBuffers(t *testing.T) {
 	}
 }
 
+// A list of extra buffers is the client's to write: what it names is freed once, up to the first entry that is wrong
+// (NC A.9), and the rest when the region has no users.
+func TestHostileExtraLists(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		link func(r *Region, list []uint32) (at int, to uint32) // the entry at leads to, -1 is the head
+		want uint32
+	}{
+		{"whole", func(_ *Region, list []uint32) (int, uint32) { return 9, 0 }, 10},
+		{"a circle", func(_ *Region, list []uint32) (int, uint32) { return 9, list[0] }, 10},
+		{"a circle in the middle", func(_ *Region, list []uint32) (int, uint32) { return 5, list[3] }, 6},
+		{"an entry that is its own next", func(_ *Region, list []uint32) (int, uint32) { return 4, list[4] }, 5},
+		{"reserved", func(*Region, []uint32) (int, uint32) { return 2, 1 }, 3},
+		{"behind the pool", func(r *Region, _ []uint32) (int, uint32) { return 2, r.Bufs().Num() }, 3},
+		{"far behind it", func(*Region, []uint32) (int, uint32) { return 0, ^uint32(0) }, 1},
+		{"a head behind the pool", func(*Region, []uint32) (int, uint32) { return -1, ^uint32(0) }, 0},
+		{"one that nobody has", func(r *Region, _ []uint32) (int, uint32) { return 6, r.Bufs().Num() - 1 }, 7},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			r := newRegion(t, PrivateParams())
+			before := r.Stats().Buf.Free
+			head, _ := r.NewExtra(10)
+			var list []uint32
+			for i := head; i != 0; i = binary.LittleEndian.Uint32(r.Bufs().Get(i)) {
+				list = append(list, i)
+			}
+			at, to := c.link(r, list)
+			if at < 0 {
+				head = to
+			} else {
+				binary.LittleEndian.PutUint32(r.Bufs().Get(list[at]), to)
+			}
+			if got := r.FreeExtra(head); got != c.want {
+				t.Errorf("freed %d buffers, want %d", got, c.want)
+			}
+			if free := r.Stats().Buf.Free; free != before-10+uint64(c.want) {
+				t.Errorf("%d buffers are free, want %d", free, before-10+uint64(c.want))
+			}
+			if !r.Release() || r.Stats().Buf.Free != before {
+				t.Errorf("after the last user %d buffers are free, want %d", r.Stats().Buf.Free, before)
+			}
+		})
+	}
+}
+
 func TestExhaustionNamesPoolNeedAndHave(t *testing.T) {
 	r := newRegion(t, PrivateParams())
 	for i := range 3 {

@@ -75,6 +75,13 @@ func (s *soaker) open() error {
 		opts = append(opts, netmap.WithFlags(abi.FlagMonitorRx|abi.FlagMonitorTx|abi.FlagZcopyMon))
 	case 2:
 		opts = append(opts, netmap.WithFlags(abi.FlagExclusive))
+	case 3:
+		f, app, kern, err := netmap.NewCSBFile(2)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // it has nothing to write
+		opts = append(opts, netmap.WithCSB(f, app, kern))
 	}
 	d, err := netmap.Open(context.Background(), name, opts...)
 	for _, fine := range []error{unix.EBUSY, unix.EINVAL, unix.ENOMEM, unix.EOPNOTSUPP, unix.ENXIO} {
@@ -125,8 +132,14 @@ func (s *soaker) exchange(a, b *netmap.Desc) {
 }
 
 // traffic sends and receives a little. A monitor, or a port whose monitored one is
-// gone, refuses, which is as it should be.
+// gone, refuses, which is as it should be. In a CSB any index will do.
 func (s *soaker) traffic(d *netmap.Desc) {
+	if c := d.CSB(); c != nil {
+		for i := range c.App {
+			c.Publish(i, s.rnd.Uint32N(70))
+		}
+		return
+	}
 	for _, t := range d.TxRings() {
 		for range s.rnd.IntN(20) {
 			if s.seq++; !t.Send(frame(s.buf[:], 0xff, byte(s.rnd.IntN(200)), s.seq)) {
@@ -204,6 +217,14 @@ func TestOpenClose(t *testing.T) {
 	defer base.Close() //nolint:errcheck // the test ends
 	mem, err := unix.Mmap(-1, 0, 12<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	must(t, err)
+	csb, app, kern, err := netmap.NewCSBFile(2)
+	must(t, err)
+	defer csb.Close() //nolint:errcheck // it has nothing to write
+	ctl, err := netmap.NewControl(limited(t), netmap.WithRuntimeDir(d.dir))
+	must(t, err)
+	defer ctl.Close() //nolint:errcheck // the test ends
+	_, err = ctl.Request(limited(t), abi.ReqValeNewif, "lasting", &abi.ValeNewif{TxSlots: 64, RxSlots: 64})
+	must(t, err)
 	monitor := netmap.WithFlags(abi.FlagMonitorRx | abi.FlagMonitorTx)
 	for _, c := range []struct {
 		kind  string
@@ -216,6 +237,9 @@ func TestOpenClose(t *testing.T) {
 		{"copy monitor", []string{"vale0:base"}, []netmap.Option{monitor}},
 		{"zero-copy monitor", []string{"vale0:base", "vale0:base"}, []netmap.Option{monitor, netmap.WithFlags(abi.FlagZcopyMon)}},
 		{"second descriptor with extra buffers", []string{"vale0:base"}, []netmap.Option{netmap.WithExtraBufs(50)}},
+		{"persistent", []string{"netmap:lasting"}, nil},
+		{"offsets", []string{"vale0:o"}, []netmap.Option{netmap.WithOffsets(abi.Offsets{Max: 64, Initial: 32})}},
+		{"CSB that lcores serve", []string{"vale0:c"}, []netmap.Option{netmap.WithCSB(csb, app, kern)}},
 		{"extmem", []string{"vale0:x"}, []netmap.Option{netmap.WithExtmem(mem, abi.PoolsInfo{})}},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
