@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func copyShort(slots *abi.Slot, n uint64, list *uint16, b *Batch, base unsafe.Pointer, size, num uint64) (done, bytes uint64)
+// func copyFrames(slots *abi.Slot, n uint64, list *uint16, b *Batch, base unsafe.Pointer, size, num uint64) (done, bytes uint64)
 //
 // AX slots left        R8  index of the receiver's buffer, then its address
 // BX slot              R9  length of the frame
@@ -9,7 +9,8 @@
 // DI batch             R11 index of the buffer to prefetch
 // R12 base  R13 size   R14 is Go's
 // R15 buffers - 2      DX  bytes
-TEXT ·copyShort(SB), NOSPLIT, $0-72
+// CX the slot's word
+TEXT ·copyFrames(SB), NOSPLIT, $16-72
 	MOVQ slots+0(FP), BX
 	MOVQ n+8(FP), AX
 	MOVQ list+16(FP), SI
@@ -49,9 +50,8 @@ nofetch:
 	CMPL CX, R15
 	JAE  done
 #endif
-	LEAL -16(R9), CX
-	CMPL CX, $112
-	JA   done
+	CMPL R9, $16
+	JB   done
 	CMPQ R9, R13
 	JA   done
 
@@ -63,6 +63,8 @@ nofetch:
 	IMULQ R13, R8
 	ADDQ R12, R8
 
+	CMPL R9, $128
+	JA   longer
 	CMPL R9, $64
 	JA   long
 	CMPL R9, $32
@@ -78,6 +80,8 @@ nofetch:
 
 next:
 	MOVQ CX, (BX)
+
+copied:
 	ADDQ R9, DX
 	ADDQ $2, SI
 	ADDQ $16, BX
@@ -116,3 +120,64 @@ long:
 	MOVUPS X6, -32(R8)(R9*1)
 	MOVUPS X7, -16(R8)(R9*1)
 	JMP    next
+
+// Line by line, and each time a line is asked for of where the frame after the next one comes from, and of where it goes.
+longer:
+	MOVQ CX, (BX)                // here, which frees a register: nobody sees it before it is published
+	MOVQ R9, length-8(SP)
+	LEAQ -64(R8)(R9*1), CX
+	MOVQ CX, last-16(SP)
+	MOVUPS -64(R10)(R9*1), X4
+	MOVUPS -48(R10)(R9*1), X5
+	MOVUPS -32(R10)(R9*1), X6
+	MOVUPS -16(R10)(R9*1), X7
+
+	MOVQ R8, R11                 // the destination to ask for; without one, this
+	MOVQ R10, CX                 // the source
+	CMPQ AX, $2
+	JBE  lines
+	MOVWLZX 4(SI), CX
+	ANDL    $(const_MaxBatch-1), CX
+	SHLQ    $4, CX
+	MOVQ    (Batch_Frags+Frag_Off)(DI)(CX*1), CX
+	ADDQ    Batch_Base(DI), CX
+	MOVL    32(BX), R11
+#ifndef const_trusting
+	CMPQ R11, num+48(FP)
+	JAE  nobuf
+#endif
+	IMULQ R13, R11
+	ADDQ  R12, R11
+
+lines:
+	SUBQ $64, R9
+
+line:
+	MOVUPS (R10), X0
+	MOVUPS 16(R10), X1
+	MOVUPS 32(R10), X2
+	MOVUPS 48(R10), X3
+	PREFETCHT0 (CX)
+	BYTE $0x41; BYTE $0x0F; BYTE $0x0D; BYTE $0x0B // PREFETCHW (R11)
+	MOVUPS X0, (R8)
+	MOVUPS X1, 16(R8)
+	MOVUPS X2, 32(R8)
+	MOVUPS X3, 48(R8)
+	ADDQ $64, R10
+	ADDQ $64, R8
+	ADDQ $64, CX
+	ADDQ $64, R11
+	SUBQ $64, R9
+	JHI  line
+
+	MOVQ last-16(SP), R8
+	MOVUPS X4, (R8)
+	MOVUPS X5, 16(R8)
+	MOVUPS X6, 32(R8)
+	MOVUPS X7, 48(R8)
+	MOVQ length-8(SP), R9
+	JMP  copied
+
+nobuf:
+	MOVQ R8, R11
+	JMP  lines

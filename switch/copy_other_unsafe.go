@@ -8,6 +8,6 @@ import (
 	"github.com/netmapd/netmapd/netmap/abi"
 )
 
-func copyShort(*abi.Slot, uint64, *uint16, *Batch, unsafe.Pointer, uint64, uint64) (done, bytes uint64) {
+func copyFrames(*abi.Slot, uint64, *uint16, *Batch, unsafe.Pointer, uint64, uint64) (done, bytes uint64) {
 	return 0, 0
 }

@@ -8,11 +8,8 @@ import (
 // oneSlot is the flags of a frame of one slot: the number of its slots (NC A.6).
 const oneSlot = 1 << abi.NSFragShift
 
-// ahead is how many frames before its copy a buffer is prefetched (copyShort knows it too).
+// ahead is how many frames before its copy a buffer is prefetched (copyFrames knows it too).
 const ahead = 8
-
-// longest is the length of the longest frame that copyShort copies; the shortest has 16 bytes.
-const longest = 128
 
 // RxSink puts frames in a client's RX ring.
 type RxSink struct {
@@ -100,19 +97,17 @@ func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frame
 		run := min(uint32(len(list)), num-at)
 		prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
 		for end := at + run; at < end; {
-			if b.Frags[list[0]&(MaxBatch-1)].Len <= longest {
-				n, moved := copyShort(slots.At(at), uint64(end-at), &list[0], b, base, size, uint64(bufs.Num()))
-				frames += n
-				bytes += moved
-				list = list[n:]
-				if at += uint32(n); at == end {
-					break
-				}
-			} else if at+ahead < end {
+			n, moved := copyFrames(slots.At(at), uint64(end-at), &list[0], b, base, size, uint64(bufs.Num()))
+			frames += n
+			bytes += moved
+			list = list[n:]
+			if at += uint32(n); at == end {
+				break
+			}
+			if at+ahead < end {
 				prefetchBufs(slots.At(at+ahead), 1, base, size, uint64(bufs.Num()))
 			}
-			n, ok := s.putSingle(b, &b.Frags[list[0]&(MaxBatch-1)], at, d)
-			if ok {
+			if n, ok := s.putSingle(b, &b.Frags[list[0]&(MaxBatch-1)], at, d); ok {
 				frames++
 				bytes += n
 			}
