@@ -26,6 +26,12 @@ const (
 func (r *Ring) sync() (out outcome) {
 	b := r.blk
 
+	// 0. What is to be published goes to a line that the daemon's CPU has, as it has the one that comes next: both are
+	// on their way at once.
+	if head, _, _ := r.ring.LoadUser(); head != b.RHead() {
+		b.WillPublishClient()
+	}
+
 	// 1. A ring that was stopped stays stopped (NC D.1).
 	// Neither does one move that is not for moving (NC E.8).
 	state := b.State()

@@ -98,6 +98,9 @@ func unpair(p uint64) (lo, hi uint32) { return uint32(p), uint32(p >> 32) }
 // PublishClient publishes what the client wants (NC E.10).
 func (b *AtoK) PublishClient(head, cur uint32) { atomic.StoreUint64(&b.user, pair(head, cur)) }
 
+// WillPublishClient asks for the line that PublishClient writes, which the daemon has read since.
+func (b *AtoK) WillPublishClient() { prefetchw(&b.user) }
+
 // LoadClient loads it.
 func (b *AtoK) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64(&b.user)) }
 
@@ -234,6 +237,9 @@ func (b *SyncBlock) LcoreCPU() int { return int(atomic.LoadUint32(&b.lcoreCPU)) 
 func (b *SyncBlock) Library() (rhead, rcur, rtail uint32) {
 	return atomic.LoadUint32(&b.rhead), atomic.LoadUint32(&b.rcur), atomic.LoadUint32(&b.rtail)
 }
+
+// RHead loads the first of them.
+func (b *SyncBlock) RHead() uint32 { return atomic.LoadUint32(&b.rhead) }
 
 // SetLibrary stores them. Plain stores would do for one process; a ring can be
 // shared by several, and the busy word orders them.

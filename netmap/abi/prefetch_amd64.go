@@ -1,0 +1,6 @@
+package abi
+
+// prefetchw asks for a cache line that will be written.
+//
+//go:noescape
+func prefetchw(p *uint64)

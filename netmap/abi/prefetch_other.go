@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package abi
+
+func prefetchw(*uint64) {}
