@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"syscall"
 	"testing"
@@ -42,11 +43,13 @@ func TestCSBEndsWithTheDaemon(t *testing.T) {
 		s := startService(t)
 		a := s.openCSB(t, "vale0:a")
 		b := s.open(t, "vale0:b")
-		received := 0
-		receives := func() {
+		plain := s.open(t, "vale0:both-0@conf:rings=2") // a port of which one ring each way is served so
+		both := s.openCSB(t, "vale0:both-1")
+		broadcast := bytes.Repeat([]byte{0xff}, 60)
+		receives := func(n int) {
 			t.Helper()
 			buf := make([]byte, 2048)
-			for end := received + 1; received < end; {
+			for received := 0; received < n; {
 				if _, err := b.Poll(limited(t), netmap.PollIn); err != nil {
 					t.Fatal(err)
 				}
@@ -58,19 +61,32 @@ func TestCSBEndsWithTheDaemon(t *testing.T) {
 				}
 			}
 		}
+		sends := func() {
+			t.Helper()
+			if !plain.TxRings()[0].Send(broadcast) {
+				t.Fatal("no room to send in")
+			}
+			must(t, plain.Flush(limited(t)))
+		}
 		publish(t, a)
-		receives()
+		publish(t, both)
+		sends()
+		receives(3)
 		s.end(sig)
 		s.start()
-		for {
-			if err := a.CSB().Wait(limited(t), netmap.PollIn, func() bool { return true }); errors.Is(err, unix.EIO) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
+		for _, d := range []*netmap.Desc{a, both} {
+			for {
+				if err := d.CSB().Wait(limited(t), netmap.PollIn, func() bool { return true }); errors.Is(err, unix.EIO) {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
 			}
+			must(t, d.Close())
 		}
-		must(t, a.Close())
+		sends()
 		publish(t, s.openCSB(t, "vale0:a"))
-		receives()
+		publish(t, s.openCSB(t, "vale0:both-1"))
+		receives(3)
 	}
 }
