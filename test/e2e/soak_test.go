@@ -256,4 +256,12 @@ func TestOpenClose(t *testing.T) {
 			d.returnsTo(t, before)
 		})
 	}
+	t.Run("null", func(t *testing.T) {
+		null := abi.Register{Mode: abi.ModeNull, MemID: base.Register().MemID, TxRings: 2, RxRings: 1, TxSlots: 64, RxSlots: 64}
+		before := d.settled(t)
+		for range times(25, 10000) {
+			d.openRaw(t, "", null).close()
+		}
+		d.returnsTo(t, before)
+	})
 }
