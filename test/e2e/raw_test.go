@@ -78,9 +78,17 @@ func readAnswer(fd int) (*answered, error) {
 		return nil, err
 	}
 	buf, oob := make([]byte, wire.MaxMessage), make([]byte, unix.CmsgSpace(4*16))
-	n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	receive := func() (n, oobn int, err error) {
+		for {
+			n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+			if !errors.Is(err, unix.EINTR) { // Go's own signals; with a time limit the kernel does not go on by itself
+				return n, oobn, err
+			}
+		}
+	}
+	n, oobn, err := receive()
 	if err == nil && n == 0 { // the end, and perhaps the answer behind it (netmap, readAnswer)
-		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, err = receive()
 	}
 	switch {
 	case errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
