@@ -312,6 +312,9 @@ func acrossSwitch(t *testing.T, d *daemon, a, b *dut) {
 	}
 }
 
+// twoLcores is what a configuration begins with whose ports and queues are on both CPUs of the machine.
+const twoLcores = "lcores: [{cpu: 0}, {cpu: 1}]\n"
+
 // yaml is a configuration with device ports.
 func yaml(region, eal string, ports ...string) string {
 	return fmt.Sprintf("version: 1\nlog: {level: debug}\nmemory: {global: {%s}}\n"+

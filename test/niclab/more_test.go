@@ -20,7 +20,7 @@ func TestUIO(t *testing.T) {
 	m := theMachine(t)
 	m.hugepages(t, 128)
 	m.bind(t, "uio_pci_generic")
-	d := m.startDaemon(t, strings.Replace(m.config("--iova-mode=pa"), "global: {", "global: {hugepages: true, ", 1))
+	d := m.startDaemon(t, twoLcores+strings.Replace(m.config("--iova-mode=pa"), "global: {", "global: {hugepages: true, ", 1))
 	duts := d.duts(t)
 	every(t, "frames", duts, framesBothWays)
 	every(t, "buffers", duts, buffersComeBack)
@@ -115,7 +115,7 @@ func TestHostStack(t *testing.T) {
 	m := theMachine(t)
 	m.hugepages(t, 96)
 	m.bind(t, "vfio-pci")
-	d := m.startDaemon(t, yaml("buf-num: 16384", legacy))
+	d := m.startDaemon(t, twoLcores+yaml("buf-num: 16384", legacy))
 	for i, n := range m.nics {
 		t.Run(n.name, func(t *testing.T) {
 			s := d.withStack(t, i, &pb.PortSpec{})

@@ -25,8 +25,7 @@ func TestQueues(t *testing.T) {
 		"disable-legacy": "on", "iommu_platform": true, "mq": true, "vectors": 6, "rss": true,
 	}}
 	w := m.plugTap(t, n, 2)
-	d := m.startDaemon(t, "lcores: [{cpu: 0}, {cpu: 1}]\n"+
-		yaml("buf-num: 16384", legacy, fmt.Sprintf("- {name: queues, kind: device, devargs: %q, slots: 256, rings: 2}", n.pci)))
+	d := m.startDaemon(t, twoLcores+yaml("buf-num: 16384", legacy, fmt.Sprintf("- {name: queues, kind: device, devargs: %q, slots: 256, rings: 2}", n.pci)))
 	if l := d.port(t, "queues").GetNic().GetQueueLcores(); len(l) != 2 || l[0] == l[1] {
 		t.Errorf("the queues are on lcores %v, want one on each", l)
 	}
