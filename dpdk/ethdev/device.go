@@ -127,7 +127,11 @@ func probe(devargs string) (Port, error) {
 	defer C.free(unsafe.Pointer(cargs))
 	before := ports()
 	if err := eal.Call("rte_dev_probe", devargs, func() int { return int(C.rte_dev_probe(cargs)) }); err != nil {
-		return 0, explain(err, devargs)
+		err = explain(err, devargs)
+		if addr, ok := PCIAddress(devargs); ok {
+			err = explainPCI(err, sysPCI, addr)
+		}
+		return 0, err
 	}
 	after := ports()
 	for id := range Port(MaxPorts) {

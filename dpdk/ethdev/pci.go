@@ -1,6 +1,7 @@
 package ethdev
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,6 +71,18 @@ func checkPCI(sys, addr string) error {
 			"or set enable_unsafe_noiommu_mode of module vfio, or bind it to uio_pci_generic")
 	}
 	return nil
+}
+
+// explainPCI says why a probe failed of a device that could be used before: it may have gone meanwhile.
+func explainPCI(err error, sys, addr string) error {
+	if gone := checkPCI(sys, addr); gone != nil {
+		return gone
+	}
+	if e, ok := errors.AsType[*common.Error](err); ok && e.Errno == 0 {
+		e.Errno = syscall.ENODEV
+		e.Detail += "; it may be on its way out, or another program uses it"
+	}
+	return err
 }
 
 // PCIID is the vendor and device id of a PCI device, as lspci -n prints it ("8086:100e"), "" if there is no such device.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/netmapd/netmapd/dpdk/common"
 )
 
 // What cannot be used is refused with the reason and what to do, before a driver is asked.
@@ -56,5 +58,26 @@ func TestCheckPCI(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A device that goes while a driver is asked is told of like one that went before.
+func TestPCIGoneWhileProbed(t *testing.T) {
+	const addr = "0000:01:00.0"
+	sys := t.TempDir()
+	probe := func() error { return common.New("rte_dev_probe", addr, 0, "EAL: Driver cannot attach the device") }
+	if err := explainPCI(probe(), sys, addr); !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), "no PCI device has this address") {
+		t.Errorf("of a device that is gone: %v", err)
+	}
+	dir := filepath.Join(sys, addr)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "class"), []byte("0x020000\n"), 0o600),
+		os.Symlink("../../../bus/pci/drivers/uio_pci_generic", filepath.Join(dir, "driver"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := explainPCI(probe(), sys, addr); !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), "cannot attach") || !strings.Contains(err.Error(), "on its way out") {
+		t.Errorf("of a device that is still to be seen: %v", err)
+	}
+	if err := explainPCI(common.New("rte_dev_probe", addr, int(syscall.ENOMEM), ""), sys, addr); !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("of a driver that lacks memory: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package niclab
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -249,7 +250,40 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+	t.Run("gone while its port is made", func(t *testing.T) { goneMeanwhile(t, d, len(m.nics)-1) })
 	framesBothWays(t, &dut{d, "good", m.nics[0].mac, m.nics[0].cable})
+}
+
+// goneMeanwhile pulls the i-th NIC out of its slot at some moment while a port is made of it. However far that was, an error
+// names the NIC, or the port goes as those of other NICs that are pulled out.
+func goneMeanwhile(t *testing.T, d *daemon, i int) {
+	n := d.m.nics[i]
+	made := make(chan error, 1)
+	go func() {
+		_, err := d.ports.CreatePort(limited(t), &pb.CreatePortRequest{Spec: &pb.PortSpec{
+			Name: "bad", Kind: pb.PortKind_PORT_KIND_DEVICE, Devargs: n.pci,
+		}})
+		made <- err
+	}()
+	must(t, d.m.qmp.do("device_del", map[string]any{"id": n.name}))
+	must(t, d.m.qmp.until("DEVICE_DELETED", n.name))
+	err := <-made
+	t.Logf("the port was made with error %v", err)
+	if err != nil && !strings.Contains(status.Convert(err).Message(), n.pci) {
+		t.Errorf("%v\nwant %q in it", err, n.pci)
+	}
+	d.waitFor(t, "the port without its NIC", func() error {
+		if d.present(t, "bad") {
+			return errors.New("it says that the NIC is there")
+		}
+		return nil
+	})
+	if err == nil {
+		_, err := d.ports.DeletePort(limited(t), &pb.DeletePortRequest{Name: "bad"})
+		must(t, err)
+	}
+	must(t, d.m.qmp.do("device_add", n.properties(i+1)))
+	d.m.awaitPCI(t, n)
 }
 
 // TestTools: nmctl nic and doctor on a real machine.
