@@ -83,7 +83,7 @@ func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 	if !l.shared {
 		l.next = r.Advance(start, used)
 		if used != 0 {
-			r.publish(l.next)
+			r.show(l.next)
 		}
 		return used != 0, true
 	}
@@ -103,16 +103,14 @@ func (r *Ring) Publish(start, got, used uint32) (news, ok bool) {
 		tail = r.Advance(tail, k)
 	}
 	if news = tail != r.ix.HwTail; news {
-		r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
-		r.ix.HwTail = tail
-		r.ktoa.PublishDaemon(r.ix.HwCur, tail)
+		r.show(tail)
 	}
 	l.release()
 	return news, true
 }
 
-// publish wakes nobody: that is the caller's.
-func (r *Ring) publish(tail uint32) {
+// show shows the reader the slots up to tail; who waits for them is woken by the caller.
+func (r *Ring) show(tail uint32) {
 	r.seen(r.ix.HwTail, r.dist(r.ix.HwTail, tail))
 	r.ix.HwTail = tail
 	r.ktoa.PublishDaemon(r.ix.HwCur, tail)

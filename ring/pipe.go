@@ -301,7 +301,7 @@ func (p *Pipe) forward() int {
 	t.ix.HwCur = h
 	if more {
 		r.lease.next = end
-		r.publish(end)
+		r.show(end)
 		r.Notify()
 	}
 	// Last: who sees its slots taken may rely on the delivery.
