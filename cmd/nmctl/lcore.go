@@ -38,6 +38,8 @@ func newLcoreListCommand(c *cli) *cobra.Command {
 func newLcoreMoveCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use: "move PORT LCORE", Short: "Give a port that nobody uses to another lcore", Args: positional("PORT", "LCORE"),
+		Long: "Give a port that nobody uses to another lcore.\n\n" +
+			"Of a device with several queues the first goes there, and the others to the lcores after that one, in turn.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseUint(args[1], 10, 16)
 			if err != nil {
