@@ -5,7 +5,8 @@
 // one queue for each host ring. Nothing of a device's offloads is promised to the
 // kernel, so it has segmented frames and filled in their checksums before they
 // arrive here, and none is dropped for want of it (NC E.2 drops them). A tap ends
-// with the process that made it.
+// with the process that made it. Its queues are read and written, a frame at a time,
+// or pass frames in bursts through a [Vhost] each.
 //
 // A device has no interface of its own in the kernel: a tap with a name, and the
 // device's address and MTU, is its counterpart there. A kernel interface is one

@@ -18,6 +18,8 @@ type Tap struct {
 	name   string
 	index  int
 	queues []int
+	vhosts []*Vhost // of the queues; nil if those are read and written
+	vhost  int      // as in TapConfig
 }
 
 // TapConfig says how a tap is made.
@@ -27,13 +29,14 @@ type TapConfig struct {
 	MAC    net.HardwareAddr // nil: a random one
 	MTU    int              // 0: 1500
 	Hidden bool             // for our own use: up at once, and without an address of IPv6
+	Vhost  int              // not 0: frames pass through a Vhost for each queue, made for this many bytes
 }
 
 // OpenTap makes a tap in the network namespace of the calling thread, or opens a
 // persistent one that an administrator made for this user (ip tuntap add). It
 // needs CAP_NET_ADMIN otherwise.
 func OpenTap(c TapConfig) (t *Tap, err error) {
-	t = &Tap{name: c.Name}
+	t = &Tap{name: c.Name, vhost: c.Vhost}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -90,6 +93,10 @@ const queueLength = 4096
 func (t *Tap) SetQueues(n int) error {
 	for len(t.queues) > max(n, 1) {
 		last := len(t.queues) - 1
+		if t.vhosts != nil {
+			t.vhosts[last].close()
+			t.vhosts = t.vhosts[:last]
+		}
 		if err := unix.Close(t.queues[last]); err != nil {
 			return err
 		}
@@ -110,7 +117,11 @@ func (t *Tap) addQueue() error {
 	}
 	ifr, err := unix.NewIfreq(t.name)
 	if err == nil {
-		ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_MULTI_QUEUE)
+		flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_MULTI_QUEUE)
+		if t.vhost > 0 {
+			flags |= unix.IFF_VNET_HDR
+		}
+		ifr.SetUint16(flags)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
 	}
 	if err != nil {
@@ -124,6 +135,14 @@ func (t *Tap) addQueue() error {
 		return err
 	}
 	t.name = ifr.Name()
+	if t.vhost > 0 {
+		v, err := newVhost(fd, t.vhost)
+		if err != nil {
+			_ = unix.Close(fd)
+			return err
+		}
+		t.vhosts = append(t.vhosts, v)
+	}
 	t.queues = append(t.queues, fd)
 	return nil
 }
@@ -134,10 +153,14 @@ func (t *Tap) Name() string { return t.name }
 // Index is the interface's.
 func (t *Tap) Index() int { return t.index }
 
-// Queues are the descriptors, non-blocking. They become readable when the host
+// Queues are the descriptors, non-blocking. Without a Vhost they become readable when the host
 // sends; a write fails with EIO while the interface is down. Close and SetQueues
 // close them.
 func (t *Tap) Queues() []int { return t.queues }
+
+// Vhosts are what frames pass through instead, one for each queue, if the tap was
+// made so. Close and SetQueues close them.
+func (t *Tap) Vhosts() []*Vhost { return t.vhosts }
 
 // SetCarrier tells the host whether the link is up (kernel 5.0 and later).
 func (t *Tap) SetCarrier(up bool) error {
@@ -153,8 +176,11 @@ func (t *Tap) SetCarrier(up bool) error {
 
 // Close ends the interface, unless it was made persistent by somebody else.
 func (t *Tap) Close() {
+	for _, v := range t.vhosts {
+		v.close()
+	}
 	for _, fd := range t.queues {
 		_ = unix.Close(fd) // nothing that could be lost
 	}
-	t.queues = nil
+	t.queues, t.vhosts = nil, nil
 }

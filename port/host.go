@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -82,7 +83,7 @@ func (h *host) makeTap() (err error) {
 	} else if conf.MAC, conf.MTU, err = h.d.identity(); err != nil {
 		return err
 	}
-	if h.tap, err = hostif.OpenTap(conf); err != nil {
+	if h.tap, err = h.openTap(conf); err != nil {
 		return err
 	}
 	if h.kernel() {
@@ -97,6 +98,25 @@ func (h *host) makeTap() (err error) {
 		h.dropTap()
 	}
 	return err
+}
+
+// openTap makes a tap whose frames pass through vhost-net, where a device has it
+// beside it and the kernel has that; otherwise one that is read and written.
+func (h *host) openTap(conf hostif.TapConfig) (*hostif.Tap, error) {
+	if _, err := os.Stat(hostif.VhostDevice); h.kernel() || err != nil {
+		return hostif.OpenTap(conf)
+	}
+	fast := conf
+	fast.Vhost = h.d.bufSize
+	t, why := hostif.OpenTap(fast)
+	if why == nil {
+		return t, nil
+	}
+	t, err := hostif.OpenTap(conf)
+	if err == nil {
+		h.d.log.Warn("frames to and from the host take a system call each", "port", h.d.p.name, "err", why)
+	}
+	return t, err
 }
 
 // ready is up for clients of a kernel interface. Without a tap they can use its
@@ -209,13 +229,17 @@ func (h *host) queues() int { return max(h.d.p.hostTx, h.d.p.hostRx, 1) }
 
 func (h *host) openQueues() error {
 	for j, fd := range h.tap.Queues() {
-		src, err := newTapSource(fd, h.d.bufSize)
+		var v *hostif.Vhost
+		if all := h.tap.Vhosts(); all != nil {
+			v = all[j]
+		}
+		src, err := newTapSource(fd, v, h.d.bufSize)
 		if err != nil {
 			return err
 		}
-		h.sources, h.sinks = append(h.sources, src), append(h.sinks, newTapSink(fd))
+		h.sources, h.sinks = append(h.sources, src), append(h.sinks, newTapSink(fd, v))
 		for _, l := range h.readers(j) {
-			if err := l.Watch(fd); err != nil {
+			if err := l.Watch(src.wakes()); err != nil {
 				return fmt.Errorf("watch the host's queue: %w", err)
 			}
 		}
@@ -237,7 +261,7 @@ func (h *host) readers(j int) []*lcore.Lcore {
 func (h *host) forgetQueues() {
 	for j, s := range h.sources {
 		for _, l := range h.readers(j) {
-			_ = l.Unwatch(s.fd) // not watched if that failed
+			_ = l.Unwatch(s.wakes()) // not watched if that failed
 		}
 		s.free()
 	}

@@ -67,6 +67,11 @@ func (u *hostUnit) Poll() (n int) {
 // Arm asks clients for kicks: at frames for the host, also those that will be
 // released with NS_FORWARD.
 func (u *hostUnit) Arm() bool {
+	for i := range u.from {
+		if !u.from[i].src.Arm() {
+			return false
+		}
+	}
 	for i := range u.to {
 		if q := &u.to[i]; q.when && q.ring.Bound() && !q.ring.Arm() {
 			return false

@@ -99,6 +99,7 @@ func writeImage(path, base, bin string) error {
 	a.entry("bin/sh", typeLink, []byte("busybox"))
 	a.file("init", filepath.Join(bin, "guest"))
 	a.file("bin/nmctl", filepath.Join(bin, "nmctl"))
+	a.file("bin/"+hostifTest, filepath.Join(bin, hostifTest))
 	a.program("lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2", libdir)
 	a.program("bin/netmapd", filepath.Join(bin, "netmapd"), libdir)
 	a.program(filepath.Join(libdir, "libgcc_s.so.1")[1:], filepath.Join(libdir, "libgcc_s.so.1"), libdir) // loaded at run time
