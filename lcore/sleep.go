@@ -95,7 +95,7 @@ func (l *Lcore) sleep(now uint64) uint64 {
 		return Cycles()
 	}
 	// After Arm, so that a unit that hangs in it does not look asleep to the monitor.
-	l.asleep.Store(true)
+	l.asleep.Swap(true) // a full barrier, under the race detector too, which a store is not (abi.Fence)
 	if l.commands.empty() {
 		now = l.block(silent)
 	}

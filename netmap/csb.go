@@ -77,7 +77,7 @@ func (c *CSB) Publish(i int, head uint32) {
 	a := &c.App[i]
 	atomic.StoreUint32(&a.Cur, head)
 	// A full barrier: either the lcore sees it before it sleeps, or we see that it sleeps.
-	atomic.StoreUint32(&a.Head, head)
+	atomic.SwapUint32(&a.Head, head)
 	if atomic.LoadUint32(&c.Kern[i].NeedKick) != 0 {
 		c.Kick()
 	}
@@ -106,7 +106,7 @@ func (c *CSB) Wait(ctx context.Context, rings Events, idle func() bool) error {
 			kind = PollIn
 		}
 		if rings&kind != 0 {
-			atomic.StoreUint32(&c.App[i].NeedKick, 1)
+			atomic.SwapUint32(&c.App[i].NeedKick, 1)
 		}
 	}
 	if c.gone() {

@@ -260,7 +260,7 @@ func (g *leg) turn(out *outcome) (moved bool) {
 	// The program must never see HwTail newer than HwCur.
 	hwcur, now := r.hwcur(), r.Tail()
 	atomic.StoreUint32(&g.kern.HwCur, hwcur)
-	atomic.StoreUint32(&g.kern.HwTail, now) // a full barrier
+	atomic.SwapUint32(&g.kern.HwTail, now) // a full barrier
 	if now == tail {
 		return news || hwcur != was
 	}
@@ -274,7 +274,7 @@ func (g *leg) turn(out *outcome) (moved bool) {
 func (l *loop) wantKicks(on uint32) {
 	for i := range l.legs {
 		if g := &l.legs[i]; on != 0 || !g.bad {
-			atomic.StoreUint32(&g.kern.NeedKick, on)
+			atomic.SwapUint32(&g.kern.NeedKick, on)
 		}
 	}
 }

@@ -2,8 +2,6 @@
 
 package abi
 
-import "sync/atomic"
-
 // On this architecture each store is a release: whoever sees it sees all stores before it. Those of package
 // sync/atomic are more, a full barrier, which waits until all earlier stores have left the CPU: 100 ns and more where
 // these are to buffers that another CPU had last. What is published to another process needs it only where the
@@ -11,10 +9,3 @@ import "sync/atomic"
 
 func release32(p *uint32, v uint32) { *p = v }
 func release64(p *uint64, v uint64) { *p = v }
-
-// Fence is a full barrier: what was published before it is seen by whoever armed a ring before what is loaded after
-// it.
-func Fence() {
-	var word uint32
-	atomic.SwapUint32(&word, 1)
-}

@@ -95,8 +95,18 @@ func pair(lo, hi uint32) uint64 { return uint64(lo) | uint64(hi)<<32 }
 
 func unpair(p uint64) (lo, hi uint32) { return uint32(p), uint32(p >> 32) }
 
-// PublishClient publishes what the client wants (NC E.10).
-func (b *AtoK) PublishClient(head, cur uint32) { atomic.StoreUint64(&b.user, pair(head, cur)) }
+// Fence is a full barrier: who looks afterwards whether the other side sleeps has published before it.
+//
+// An exchange is one everywhere, and so it stands wherever one is needed after a store. A store of package
+// sync/atomic is one too, but not under the race detector, where it is compiled as a mere release: there both
+// sides could go to sleep.
+func Fence() {
+	var word uint32
+	atomic.SwapUint32(&word, 1)
+}
+
+// PublishClient publishes what the client wants (NC E.10), and is a full barrier.
+func (b *AtoK) PublishClient(head, cur uint32) { atomic.SwapUint64(&b.user, pair(head, cur)) }
 
 // WillPublishClient asks for the line that PublishClient writes, which the daemon has read since.
 func (b *AtoK) WillPublishClient() { prefetchw(&b.user) }
@@ -153,7 +163,7 @@ func (b *KtoA) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUi
 
 // ArmClient asks the daemon for a wake message at the next change. The caller
 // looks at LoadDaemon once more before it blocks.
-func (b *AtoK) ArmClient() { atomic.StoreUint32(&b.applNeedKick, 1) }
+func (b *AtoK) ArmClient() { atomic.SwapUint32(&b.applNeedKick, 1) }
 
 // TakeClientMark reports whether some client asked for a wake message, and
 // takes the mark back. A Fence comes before it, after what was published. The caller then
@@ -168,7 +178,7 @@ func (b *AtoK) TakeClientMark() bool {
 
 // ArmDaemon asks clients for a kick at their next publication. The caller
 // looks at LoadHead once more before it blocks.
-func (b *KtoA) ArmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 1) }
+func (b *KtoA) ArmDaemon() { atomic.SwapUint32(&b.kernNeedKick, 1) }
 
 // DisarmDaemon takes the mark back.
 func (b *KtoA) DisarmDaemon() { atomic.StoreUint32(&b.kernNeedKick, 0) }

@@ -92,12 +92,11 @@
 //	store barrier    in the atomic store, or      atomic_thread_fence(memory_order_release)
 //	                 in abi's release stores
 //	load barrier     in the atomic load           atomic_thread_fence(memory_order_acquire)
-//	full barrier     between an atomic store      atomic_thread_fence(memory_order_seq_cst)
-//	                 and a later atomic load,
-//	                 or abi.Fence
+//	full barrier     an atomic exchange, or       atomic_thread_fence(memory_order_seq_cst)
+//	                 abi.Fence
 //
-// Go's atomics are sequentially consistent, so Go code needs no fences, but the words must
-// be accessed by them without exception. What abi stores by a release alone (PublishDaemon, the library's line) is
+// Go's atomics are sequentially consistent, so that a store would do instead of the exchange, were it not for the race
+// detector (abi.Fence). The words must be accessed by them without exception. What abi stores by a release alone (PublishDaemon, the library's line) is
 // followed by abi.Fence where a full barrier is called for. On x86 only the full barriers are instructions.
 // A store barrier must be a release: it orders earlier loads as well as stores (a slot is
 // read before it is handed back), so a pure store-store fence (dmb ishst) is not enough.
