@@ -97,11 +97,12 @@ func TestEverythingAtOnce(t *testing.T) {
 	if got := b.names(); got != "loop0 loop1" {
 		t.Errorf("ports are %s", got)
 	}
-	if r := b.region(abi.MemIDGlobal); r.If.Total-r.If.Free != 1 || r.Buf.Total-r.Buf.Free-r.Lent != 4*64 {
-		t.Errorf("the region holds %+v, want one netmap_if and four rings of 64", r)
-	}
 	must(t, keep.Close())
 	b.eventually("the last client to be gone", func() bool { return b.snapshot().Descriptors == 0 })
 	must(t, b.reg.DeletePort(limited(t), "loop0"))
 	must(t, b.reg.DeletePort(limited(t), "loop1"))
+	// Before that the devices may hold frames that were sent into them and that nobody received.
+	if r := b.region(abi.MemIDGlobal); r.If.Total != r.If.Free || r.Ring.Total != r.Ring.Free || r.Buf.Total-r.Buf.Free != r.Lent {
+		t.Errorf("the region holds %+v when everything is gone, want nothing", r)
+	}
 }
