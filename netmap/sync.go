@@ -157,13 +157,7 @@ func ahead(a, b, n uint32) uint32 {
 // NC D.4.3 recommends to do so always. It returns the new head.
 func (r *Ring) reinit(state abi.RingState, rhead, hwcur, hwtail uint32) uint32 {
 	for i := range r.n {
-		w := r.ring.Load(i)
-		switch {
-		case !r.bufs.Valid(w.Idx()):
-			r.ring.Store(i, abi.MakeWord(0, 0, w.Flags()))
-		case uint32(w.Len()) > r.bufs.Size():
-			r.ring.Store(i, abi.MakeWord(w.Idx(), 0, w.Flags()))
-		}
+		r.ring.Mend(i, r.bufs)
 	}
 	// The last published head, not hwcur: the daemon may be about to take those
 	// slots, and taking them back would look like a whole lap to it. While it

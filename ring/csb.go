@@ -22,12 +22,6 @@ func (r *Ring) Served() bool { return r.atok != &r.blk.AtoK }
 // with a bad ring (NC D.4), which it never sees here.
 func (r *Ring) empty() {
 	for i := r.ix.HwCur; i != r.ix.HwTail; i = r.Advance(i, 1) {
-		w := r.slots.Load(i)
-		switch {
-		case !r.bufs.Valid(w.Idx()):
-			r.slots.Store(i, abi.MakeWord(0, 0, w.Flags()))
-		case uint32(w.Len()) > r.bufs.Size():
-			r.slots.Store(i, abi.MakeWord(w.Idx(), 0, w.Flags()))
-		}
+		r.slots.Mend(i, r.bufs)
 	}
 }

@@ -178,6 +178,18 @@ func (s Slots) Store(i uint32, w Word) {
 	*(*uint64)(unsafe.Add(s.p, uintptr(i)*SlotSize)) = uint64(w)
 }
 
+// Mend empties slot i if it is wrong: one that names no buffer, or more bytes than a
+// buffer has (NC D.4). i < Num is the caller's duty.
+func (s Slots) Mend(i uint32, bufs Bufs) {
+	w := s.Load(i)
+	switch {
+	case !bufs.Valid(w.Idx()):
+		s.Store(i, MakeWord(0, 0, w.Flags()))
+	case uint32(w.Len()) > bufs.Size():
+		s.Store(i, MakeWord(w.Idx(), 0, w.Flags()))
+	}
+}
+
 // LoadPtr reads the second half of slot i once. i < Num is the caller's duty.
 func (s Slots) LoadPtr(i uint32) uint64 {
 	return atomic.LoadUint64((*uint64)(unsafe.Add(s.p, uintptr(i)*SlotSize+8)))

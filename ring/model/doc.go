@@ -96,8 +96,8 @@
 //	                 abi.Fence
 //
 // Go's atomics are sequentially consistent, so that a store would do instead of the exchange, were it not for the race
-// detector (abi.Fence). The words must be accessed by them without exception. What abi stores by a release alone (PublishDaemon, the library's line) is
-// followed by abi.Fence where a full barrier is called for. On x86 only the full barriers are instructions.
+// detector (abi.Fence). The words must be accessed by them without exception. What abi stores by a release alone
+// (PublishDaemon, the library's line) is followed by abi.Fence where a full barrier is called for. On x86 only the full barriers are instructions.
 // A store barrier must be a release: it orders earlier loads as well as stores (a slot is
 // read before it is handed back), so a pure store-store fence (dmb ishst) is not enough.
 //
