@@ -104,9 +104,6 @@ func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frame
 			if at += uint32(n); at == end {
 				break
 			}
-			if at+ahead < end {
-				prefetchBufs(slots.At(at+ahead), 1, base, size, uint64(bufs.Num()))
-			}
 			if n, ok := s.putSingle(b, &b.Frags[list[0]&(MaxBatch-1)], at, d); ok {
 				frames++
 				bytes += n
