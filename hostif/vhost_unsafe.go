@@ -249,15 +249,15 @@ func (r *vring) offer(i uint16) {
 	r.next++
 }
 
-// publish lets the kernel see what was offered.
-func (r *vring) publish() { atomic.StoreUint32(r.avail, r.quiet|uint32(r.next)<<16) }
+// publish lets the kernel see what was offered. It is a full barrier (abi.Fence).
+func (r *vring) publish() { atomic.SwapUint32(r.avail, r.quiet|uint32(r.next)<<16) }
 
 // flush is publish, and wakes the kernel's thread if it asks for that.
 func (r *vring) flush() {
 	if atomic.LoadUint32(r.avail)>>16 == uint32(r.next) {
 		return
 	}
-	r.publish() // an atomic exchange: it comes before the look
+	r.publish() // before the look
 	if atomic.LoadUint32(r.used)&noNotify == 0 {
 		one := [8]byte{1}
 		_, _ = unix.Write(r.kick, one[:]) // fails only while a kick is pending
@@ -312,14 +312,14 @@ func (v *Vhost) Recycle() {
 // something already.
 func (v *Vhost) Arm() bool {
 	v.rx.quiet = 0
-	atomic.StoreUint32(v.rx.avail, uint32(v.rx.next)<<16)
+	v.rx.publish()
 	return !v.rx.some()
 }
 
 // Disarm takes that back.
 func (v *Vhost) Disarm() {
 	v.rx.quiet = noInterrupt
-	atomic.StoreUint32(v.rx.avail, noInterrupt|uint32(v.rx.next)<<16)
+	v.rx.publish()
 }
 
 // Send copies a frame for the host, which sees it after Flush. It returns false if
