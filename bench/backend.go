@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -47,19 +46,16 @@ func socketName(i int) string { return fmt.Sprintf("vh%d", i) }
 
 // startGenerator starts the two machines, with sockets in dir.
 func (h *harness) startGenerator(k backend, dir string, size int) (*proc, error) {
-	if _, err := exec.LookPath("dpdk-testpmd"); err != nil {
-		return nil, missing("no dpdk-testpmd to generate traffic; install the package dpdk-dev")
-	}
-	macs := [2]string{receiverMAC(0), receiverMAC(1)}
-	argv := []string{
-		"stdbuf", "-oL", "dpdk-testpmd", "--lcores", fmt.Sprintf("0@%d,1@%d", h.cpu.clients[0], h.cpu.clients[len(h.cpu.clients)-1]),
-		"--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry", "--file-prefix", fmt.Sprintf("nmbench%d", os.Getpid()),
-	}
+	macs, devs := [2]string{receiverMAC(0), receiverMAC(1)}, [2]string{}
 	for i, mac := range macs {
-		argv = append(argv, "--vdev", k.machine(i, filepath.Join(dir, socketName(i)), mac))
+		devs[i] = k.machine(i, filepath.Join(dir, socketName(i)), mac)
 	}
-	argv = append(argv, "--", "-i", "--forward-mode=io", "--nb-cores=1", "--disable-link-check", "--total-num-mbufs=16384", "--record-core-cycles",
+	cores := [2]string{"--lcores", fmt.Sprintf("0@%d,1@%d", h.cpu.clients[0], h.cpu.clients[len(h.cpu.clients)-1])}
+	argv, err := testpmdArgs(cores, "nmbench", "io", devs,
 		"--burst="+strconv.Itoa(inQueue), "--txpkts="+strconv.Itoa(size), "--eth-peer=0,"+macs[1], "--eth-peer=1,"+macs[0])
+	if err != nil {
+		return nil, err
+	}
 	return h.start(procSpec{name: "generator", argv: argv, cpus: h.cpu.clients})
 }
 

@@ -71,7 +71,7 @@ func await(d *netmap.Desc, block bool, meanwhile *load) (ok bool, err error) {
 	}
 }
 
-// end opens one end of a ping pong.
+// end opens one port, with what sends from there to one address.
 func end(s *roleSpec, port int, to, from string) (*netmap.Desc, *flooder, error) {
 	d, err := open(s, port)
 	if err != nil {

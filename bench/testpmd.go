@@ -71,17 +71,28 @@ var (
 	testpmdTotal  = regexp.MustCompile(`RX-packets: *(\d+)`)
 )
 
-// startTestpmd starts it on the lcore's CPU, to forward between two devices in one of its modes.
-func (h *harness) startTestpmd(mode string, devs [2]string) (*proc, error) {
+// testpmdArgs starts testpmd with one core that forwards between devices; cores are the option that says which, and its
+// value, prefix tells several of them apart.
+func testpmdArgs(cores [2]string, prefix, mode string, devs [2]string, more ...string) ([]string, error) {
 	path, err := exec.LookPath("dpdk-testpmd")
 	if err != nil {
 		return nil, missing("no dpdk-testpmd; install the package dpdk-dev")
 	}
 	argv := []string{
 		"stdbuf", "-oL", path, // it answers by lines, and not only at a terminal
-		"-l", fmt.Sprintf("%d,%d", h.cpu.clients[0], h.cpu.lcore), "--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry",
-		"--file-prefix", fmt.Sprintf("nmbenchsw%d", os.Getpid()), "--vdev", devs[0], "--vdev", devs[1],
+		cores[0], cores[1], "--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry",
+		"--file-prefix", fmt.Sprintf("%s%d", prefix, os.Getpid()), "--vdev", devs[0], "--vdev", devs[1],
 		"--", "-i", "--forward-mode=" + mode, "--nb-cores=1", "--disable-link-check", "--total-num-mbufs=16384", "--record-core-cycles",
+	}
+	return append(argv, more...), nil
+}
+
+// startTestpmd starts it on the lcore's CPU, to forward between two devices in one of its modes.
+func (h *harness) startTestpmd(mode string, devs [2]string) (*proc, error) {
+	cores := [2]string{"-l", fmt.Sprintf("%d,%d", h.cpu.clients[0], h.cpu.lcore)}
+	argv, err := testpmdArgs(cores, "nmbenchsw", mode, devs)
+	if err != nil {
+		return nil, err
 	}
 	p, err := h.start(procSpec{name: "testpmd", argv: argv, cpus: h.cpu.all()})
 	if err != nil {

@@ -67,11 +67,7 @@ func regularly(cpu int, f func()) error {
 
 // roleWakes sends a frame now and then, by a sync that waits for nobody.
 func roleWakes(s *roleSpec) (sample, error) {
-	d, err := open(s, 0)
-	if err != nil {
-		return nil, err
-	}
-	f, err := newFlooder(d, s)
+	d, f, err := end(s, 0, s.Dst[0], s.Src)
 	if err != nil {
 		return nil, err
 	}
