@@ -2,6 +2,7 @@ package netmap
 
 import (
 	"fmt"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -40,8 +41,8 @@ func (r *Ring) viewPeer(d *Desc) error {
 // The C library does the same, in the same steps.
 //
 // A process may die between any two stores: what counts is one word (step 4), and
-// whoever syncs next goes on from there.
-func (r *Ring) syncDirect() (out outcome) {
+// whoever syncs next goes on from there. An RX ring is stamped with now.
+func (r *Ring) syncDirect(now syscall.Timeval) (out outcome) {
 	b, p := r.blk, r.peer
 
 	// 1. What the program wants, what the library remembers, how far this end has
@@ -97,7 +98,7 @@ func (r *Ring) syncDirect() (out outcome) {
 		b.SetLibrary(head, cur, hwtail)
 	}
 	if r.dir == abi.DirRx {
-		r.stamp()
+		r.ring.SetTime(now.Sec, now.Usec)
 	}
 	return out
 }

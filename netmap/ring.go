@@ -149,7 +149,7 @@ func (r *Ring) room(i uint32) []byte {
 	return b[min(r.Offset(i), uint64(len(b))):]
 }
 
-// Timestamp is when the last RX sync ended, in seconds and microseconds of the
+// Timestamp is when the last RX sync was, in seconds and microseconds of the
 // wall clock. On TX rings it is zero (NC A.7).
 func (r *Ring) Timestamp() (sec, usec int64) {
 	h := r.ring.RingHeader

@@ -31,6 +31,13 @@ func (r *Ring) sync() (out outcome) {
 	if head, _, _ := r.ring.LoadUser(); head != b.RHead() {
 		b.WillPublishClient()
 	}
+	// Every RX sync is stamped (NC A.7). The clock is read while they are on their way, not at the very end: reading it waits
+	// for the loads before it, and these would wait for the lines. The stamp is a tenth of a microsecond older for that.
+	var now syscall.Timeval
+	if r.dir == abi.DirRx {
+		b.WillLoadDaemon()
+		now = clock()
+	}
 
 	// 1. A ring that was stopped stays stopped (NC D.1).
 	// Neither does one move that is not for moving (NC E.8).
@@ -52,7 +59,7 @@ func (r *Ring) sync() (out outcome) {
 	if r.peer != nil {
 		// Who moves the slots of a pipe changes only while the daemon is inside.
 		if state = b.State(); state == abi.RingDirect {
-			out = r.syncDirect()
+			out = r.syncDirect(now)
 			b.Leave()
 			return out
 		}
@@ -124,7 +131,7 @@ func (r *Ring) sync() (out outcome) {
 		b.SetLibrary(head, cur, hwtail)
 	}
 	if r.dir == abi.DirRx {
-		r.stamp() // every RX sync (NC A.7)
+		r.ring.SetTime(now.Sec, now.Usec)
 	}
 
 	// 10. Let the next one in.
@@ -171,12 +178,10 @@ func (r *Ring) reinit(state abi.RingState, rhead, hwcur, hwtail uint32) uint32 {
 	return head
 }
 
-// stamp writes the wall clock into the ring. Gettimeofday goes through the
-// vDSO and costs half of what time.Now does.
-func (r *Ring) stamp() {
-	var tv syscall.Timeval
-	_ = syscall.Gettimeofday(&tv)
-	r.ring.SetTime(tv.Sec, tv.Usec)
+// clock is the wall clock. Gettimeofday goes through the vDSO and costs half of what time.Now does.
+func clock() (now syscall.Timeval) {
+	_ = syscall.Gettimeofday(&now)
+	return now
 }
 
 // fresh reports whether the program was shown all that the daemon has given.

@@ -4,3 +4,8 @@ package abi
 //
 //go:noescape
 func prefetchw(p *uint64)
+
+// prefetch asks for a cache line that will be read.
+//
+//go:noescape
+func prefetch(p *uint64)

@@ -3,3 +3,5 @@
 package abi
 
 func prefetchw(*uint64) {}
+
+func prefetch(*uint64) {}

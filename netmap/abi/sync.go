@@ -111,6 +111,9 @@ func (b *AtoK) PublishClient(head, cur uint32) { atomic.SwapUint64(&b.user, pair
 // WillPublishClient asks for the line that PublishClient writes, which the daemon has read since.
 func (b *AtoK) WillPublishClient() { prefetchw(&b.user) }
 
+// WillLoadDaemon asks for the line that LoadDaemon and State read, which the daemon has written since.
+func (b *KtoA) WillLoadDaemon() { prefetch(&b.core) }
+
 // LoadClient loads it.
 func (b *AtoK) LoadClient() (head, cur uint32) { return unpair(atomic.LoadUint64(&b.user)) }
 
