@@ -50,7 +50,7 @@ func (h *harness) startGenerator(k backend, dir string, size int) (*proc, error)
 	for i, mac := range macs {
 		devs[i] = k.machine(i, filepath.Join(dir, socketName(i)), mac)
 	}
-	cores := [2]string{"--lcores", fmt.Sprintf("0@%d,1@%d", h.cpu.clients[0], h.cpu.clients[len(h.cpu.clients)-1])}
+	cores := [2]string{"--lcores", fmt.Sprintf("0@%d,1@%d", h.cpu.clients[0], h.cpu.last()[0])}
 	argv, err := testpmdArgs(cores, "nmbench", "io", devs,
 		"--burst="+strconv.Itoa(inQueue), "--txpkts="+strconv.Itoa(size), "--eth-peer=0,"+macs[1], "--eth-peer=1,"+macs[0])
 	if err != nil {

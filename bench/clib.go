@@ -41,7 +41,7 @@ func probe(size int, preload bool) func(*harness) (sample, error) {
 		for _, n := range batches {
 			args = append(args, fmt.Sprint(n))
 		}
-		p, err := h.program("probe", preload, d, args...)
+		p, err := h.program("probe", preload, h.cpu.last(), d, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +63,7 @@ func wokenProgram(h *harness) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := h.program("woken", true, d, "vale0:r")
+	p, err := h.program("woken", true, h.cpu.last(), d, "vale0:r")
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +82,12 @@ func wokenProgram(h *harness) (sample, error) {
 func nanoseconds(cycles float64) float64 { return cycles * 1e9 / float64(lcore.TSCHz()) }
 
 // program starts one of bench/probe, under the interposer or linked with the library, and waits until it is ready.
-func (h *harness) program(name string, preload bool, d *daemon, args ...string) (*proc, error) {
+func (h *harness) program(name string, preload bool, cpus []int, d *daemon, args ...string) (*proc, error) {
 	dir, err := h.clib()
 	if err != nil {
 		return nil, err
 	}
-	s := procSpec{name: name, cpus: h.cpu.clients[len(h.cpu.clients)-1:], env: []string{rundir.Env + "=" + d.dir}}
+	s := procSpec{name: name, cpus: cpus, env: []string{rundir.Env + "=" + d.dir}}
 	if preload {
 		s.env = append(s.env, "LD_PRELOAD="+filepath.Join(dir, "libnetmapd-preload.so"))
 	} else {
@@ -128,7 +128,7 @@ func (h *harness) clib() (dir string, err error) {
 		}
 	}
 	build("make", "-s", "clib", "BIN="+dir)
-	for _, name := range []string{"probe", "woken"} {
+	for _, name := range []string{"probe", "woken", "waker"} {
 		cc := []string{"cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Iclib/include", "bench/probe/" + name + ".c", "-o", filepath.Join(dir, name)}
 		build(cc...)
 		cc[len(cc)-1] += "-linked"

@@ -207,6 +207,9 @@ type cpus struct {
 
 func (c cpus) all() []int { return append(append([]int(nil), c.clients...), c.lcore) }
 
+// last is the CPU of a second program, where there are more than two.
+func (c cpus) last() []int { return c.clients[len(c.clients)-1:] }
+
 // lcores are the CPUs of n lcores: where there are too few CPUs, some share theirs with programs.
 func (c cpus) lcores(n int) []int {
 	all := append([]int{c.lcore}, c.clients...)

@@ -58,7 +58,6 @@ var roles = map[string]func(*roleSpec) (sample, error){
 	"pong":     rolePong,
 	"relay":    roleRelay,
 	"attach":   roleAttach,
-	"wakes":    roleWakes,
 	"woken":    roleWoken,
 	"eventfd":  roleEventfd,
 	"idle":     roleIdle,

@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 
 	if (sizes < 1 || sizes > SIZES)
 		return 2;
-	struct nm_desc *tx = open_port(argv[1]), *rx = open_port(argv[2]);
+	struct nm_desc *tx = open_port(argv[1], 0), *rx = open_port(argv[2], 0);
 	struct netmap_ring *out = NETMAP_TXRING(tx->nifp, 0), *in = NETMAP_RXRING(rx->nifp, 0);
 
 	bytes = (unsigned)strtoul(argv[3], &end, 10);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+enum { WAKE_SLOTS = 64 }; /* wakeSlots */
+
 static const unsigned char here[6] = {2, 0, 0, 0, 0, 1}, there[6] = {2, 0, 0, 0, 1, 0};
 
 static inline void fail(const char *what)
@@ -22,9 +24,11 @@ static inline void fail(const char *what)
 	exit(1);
 }
 
-static inline struct nm_desc *open_port(const char *name)
+/* open_port opens a port whose rings have as many slots as that; 0: as many as usual. */
+static inline struct nm_desc *open_port(const char *name, uint32_t slots)
 {
-	struct nm_desc *d = nm_open(name, NULL, 0, NULL);
+	struct nmreq req = {.nr_tx_slots = slots, .nr_rx_slots = slots};
+	struct nm_desc *d = nm_open(name, &req, 0, NULL);
 
 	if (!d)
 		fail(name);
