@@ -279,7 +279,7 @@ func TestRoom(t *testing.T) {
 		{1000, true, 0},
 		{50, false, 1024 - 1 - slack}, // frames that were not ours
 	} {
-		if got := l.room(c.sent, 1024, c.all); got != c.want {
+		if got := l.room(c.sent, 1024-1-slack, c.all); got != c.want {
 			t.Errorf("room after %d frames (all: %v) is %d, want %d", c.sent, c.all, got, c.want)
 		}
 	}

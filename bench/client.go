@@ -142,7 +142,7 @@ func roleSend(s *roleSpec) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := len(s.Dst) == 1 // every reader gets every frame
+	all, limit := len(s.Dst) == 1, s.inFlight(f.NumSlots()) // all: every reader gets every frame
 	amReady()
 	for sent := uint64(0); !stopped.Load(); {
 		re, err := d.PollTimeout(pollTime, netmap.PollOut)
@@ -151,7 +151,7 @@ func roleSend(s *roleSpec) (sample, error) {
 		}
 		n := f.Space()
 		if l != nil {
-			n = min(n, l.room(sent, f.NumSlots(), all))
+			n = min(n, l.room(sent, limit, all))
 		}
 		if n == 0 {
 			yield()

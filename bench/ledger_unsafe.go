@@ -62,9 +62,20 @@ func (l *ledger) counter(i int) *atomic.Uint64 {
 	return l.taken[i]
 }
 
-// room is how many frames fit the receivers' rings after sent ones, 0 for too few. Each reader gets all frames, or they
+// inFlight is how many frames may be under way to the rings of this sender's readers: as many as one of these holds, as any of
+// them may be the one that cannot run. One that serves all its rings in turn leaves none behind: then a quarter of their
+// slots, which no ring gets too many of by chance.
+func (s *roleSpec) inFlight(slots uint32) uint64 {
+	limit := uint64(slots) - 1 - slack
+	if s.InTurn {
+		limit = max(limit, uint64(s.Readers)*limit/4)
+	}
+	return limit
+}
+
+// room is how many frames may follow the sent ones, if limit may be under way, 0 for too few. Each reader gets all frames, or they
 // share them evenly.
-func (l *ledger) room(sent uint64, slots uint32, all bool) uint32 {
+func (l *ledger) room(sent, limit uint64, all bool) uint32 {
 	var sum uint64
 	least := ^uint64(0)
 	for _, c := range l.taken {
@@ -75,7 +86,6 @@ func (l *ledger) room(sent uint64, slots uint32, all bool) uint32 {
 	if all {
 		done = least
 	}
-	limit := uint64(slots) - 1 - slack
 	if under := sent - min(done, sent); under+min(minRoom, limit/2) <= limit {
 		return uint32(limit - under)
 	}

@@ -78,9 +78,9 @@ func (f flood) receivers(h *harness, d *daemon, i int) (send roleSpec, err error
 	if err != nil {
 		return send, err
 	}
-	common := roleSpec{Dir: d.dir, Size: f.size, Ledger: ledger, Slots: f.slots, Stations: f.stations, Offset: f.offset}
+	common := roleSpec{Dir: d.dir, Size: f.size, Ledger: ledger, Slots: f.slots, Stations: f.stations, Offset: f.offset, InTurn: f.inTurn}
 	receive := common
-	receive.Role, receive.Ports, receive.First, receive.InTurn, receive.Header = "receive", names, first, f.inTurn, f.header[1]
+	receive.Role, receive.Ports, receive.First, receive.Header = "receive", names, first, f.header[1]
 	if _, err := h.role(receive, h.cpu.clients, ""); err != nil {
 		return send, err
 	}

@@ -39,7 +39,7 @@ type roleSpec struct {
 	Stations int    `json:"stations,omitempty"` // behind the receivers, in turn; each frame goes to one of them by chance
 
 	First  int    `json:"first,omitempty"`  // number of the first receiver
-	InTurn bool   `json:"inturn,omitempty"` // all Ports are one thread's, which never sleeps
+	InTurn bool   `json:"inturn,omitempty"` // all receiving ports are one thread's, which never sleeps
 	Header int    `json:"header,omitempty"` // bytes of virtio-net header before each frame; Size is without
 	Offset uint64 `json:"offset,omitempty"` // bytes before each frame, in its buffer
 	Load   bool   `json:"load,omitempty"`   // keep the lcore half busy meanwhile
