@@ -84,23 +84,23 @@ func cycle(tx, rx *netmap.Desc, f *flooder, n uint32) (txCycles, rxCycles uint64
 		return 0, 0, fmt.Errorf("room for %d slots in a ring where everything was taken, want %d", f.Space(), n)
 	}
 	f.fill(n)
-	t0 := lcore.Cycles()
+	t0 := lcore.CyclesDone()
 	if err := tx.TxSync(); err != nil {
 		return 0, 0, err
 	}
-	t1 := lcore.Cycles()
+	t1 := lcore.CyclesDone()
 	if err := rx.RxSync(); err != nil {
 		return 0, 0, err
 	}
-	t2 := lcore.Cycles()
+	t2 := lcore.CyclesDone()
 	if got, _ := take(in); got != n {
 		return 0, 0, late(tx, rx, n-got)
 	}
-	t3 := lcore.Cycles()
+	t3 := lcore.CyclesDone()
 	if err := rx.RxSync(); err != nil {
 		return 0, 0, err
 	}
-	t4 := lcore.Cycles()
+	t4 := lcore.CyclesDone()
 	return t1 - t0, t2 - t1 + t4 - t3, nil
 }
 
