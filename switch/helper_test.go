@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/ring"
 )
@@ -151,6 +153,22 @@ func (r *clientRing) advance(n uint32) {
 }
 
 func (r *clientRing) readAll() []slot { return r.read(int(r.Num())) }
+
+// sleeper has somebody sleep until the ring changes; woken says whether that is over.
+func sleeper(t *testing.T, r *ring.Ring) (woken func() bool) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) })
+	r.SetWaiters([]int{fds[0]})
+	r.Block().ArmClient()
+	return func() bool {
+		n, err := unix.Read(fds[1], make([]byte, 8))
+		return n == 1 && err == nil
+	}
+}
 
 func (c *client) sinks() (list []Sink) {
 	for _, r := range c.rx {

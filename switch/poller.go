@@ -187,7 +187,7 @@ func (pl *Poller) Silent() bool {
 
 // Fail stops the sources of the poller and the sinks of their ports, and tells
 // their clients; also the sinks of a port that was being delivered to, whose
-// ring may have been left half filled. The poller polls nothing afterwards.
+// ring may have been left half filled. Who was delivered to before is woken. The poller polls nothing afterwards.
 func (pl *Poller) Fail(err error) {
 	pl.err = err
 	for i := range pl.sources {
@@ -198,6 +198,7 @@ func (pl *Poller) Fail(err error) {
 		failSinks(pl.sending.sinks, err)
 	}
 	pl.sources, pl.sending = nil, nil
+	pl.batch.Settle()
 }
 
 func failSinks(sinks []Sink, err error) {

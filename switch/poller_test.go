@@ -77,9 +77,12 @@ type faulty struct{ *RxSink }
 func (faulty) Deliver(*Batch, []uint16, *Drops) (frames, bytes uint64) { panic("fault") }
 
 // A port that is polled by nobody here, but was being delivered to when the
-// poller broke, is told as well.
+// poller broke, is told as well. One that had got its frames by then, and slept, is woken for them.
 func TestFailDuringDelivery(t *testing.T) {
 	w := newNet(t, 1, small, Options{})
+	before := newClient(t, small)
+	before.join(w.s, w.s.NewPoller(), "before")
+	woken := sleeper(t, before.rx[0].Ring)
 	b := newClient(t, small)
 	if _, err := w.s.Attach("b", []Sink{faulty{NewRxSink(b.rx[0].Ring)}}); err != nil {
 		t.Fatal(err)
@@ -90,6 +93,9 @@ func TestFailDuringDelivery(t *testing.T) {
 	}()
 	if b.rx[0].Block().State() != abi.RingStopped {
 		t.Error("the receiver is not told that its ring stopped")
+	}
+	if got := before.rx[0].readAll(); len(got) != 1 || !woken() {
+		t.Errorf("who had got %d frames before sleeps on", len(got))
 	}
 }
 

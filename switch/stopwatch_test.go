@@ -3,8 +3,6 @@ package vale
 import (
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestStages runs a poller by a clock that advances by one at each look.
@@ -27,19 +25,13 @@ func TestStages(t *testing.T) {
 	}
 
 	// A receiver that sleeps is woken, in a batch that is not timed and in one that is; the time goes to notify alone.
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[0]) //nolint:errcheck // nothing can be done
-	defer unix.Close(fds[1]) //nolint:errcheck // nothing can be done
 	rx := w.c[1].rx[0]
-	rx.SetWaiters([]int{fds[0]})
+	woken := sleeper(t, rx.Ring)
 	for range sampled {
 		rx.Block().ArmClient()
 		turn()
-		if n, err := unix.Read(fds[1], make([]byte, 8)); n != 1 || err != nil {
-			t.Fatalf("the sleeper got %d bytes, %v", n, err)
+		if !woken() {
+			t.Fatal("the sleeper sleeps on")
 		}
 	}
 	if got, want := w.pl.Stages(), [NumStages]uint64{2 * sampled, 2 * sampled, 2 * sampled, sampled}; got != want {
