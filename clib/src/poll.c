@@ -214,8 +214,10 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		struct item *it = &c->items[i];
 		if (!it->d)
 			continue;
-		nmd_spin_slept(it->d, slept);
-		if (r > 0 && c->copy[it->at].revents && it->mine)
+		bool woken = r > 0 && c->copy[it->at].revents;
+		if (woken || r == 0) /* what others ended says nothing of this one */
+			nmd_spin_slept(it->d, slept);
+		if (woken && it->mine)
 			nmd_desc_drain(it->d);
 		nmd_wait_leave(it->d);
 	}
@@ -274,9 +276,9 @@ static int run(struct call *c, const struct nmd_deadline *until, const sigset_t 
 {
 	bind_all(c);
 	clear(c);
-	int ready = look(c);
+	int ready = finish(c, look(c), mask); /* what is ready elsewhere does not wait for us to spin */
 	if (ready || until->kind == NMD_NOW)
-		return finish(c, ready, mask);
+		return ready;
 	if (spin(c, until) && (ready = look(c)))
 		return finish(c, ready, mask);
 	for (;;) {

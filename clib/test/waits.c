@@ -2,13 +2,23 @@
 #include "port.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
 static struct port a, b;
 static uint32_t sent, got;
+static unsigned yields;
+
+/* sched_yield is what a poll calls that looks for long before it sleeps. */
+int sched_yield(void)
+{
+	yields++;
+	return 0;
+}
 
 /* later sends one frame after a while. */
 static void *later(void *unused)
@@ -96,6 +106,18 @@ static void mixed(void)
 	close(timer);
 }
 
+/* A poll that something else ends, again and again, does not spend its time with a port where nothing happens. */
+static void others(void)
+{
+	struct pollfd p[] = {{.fd = b.fd, .events = POLLIN}, {.fd = eventfd(1, 0), .events = POLLIN}};
+
+	yields = 0;
+	for (int i = 0; i < 50; i++)
+		CHECK(poll(p, 2, -1) == 1 && !p[0].revents && p[1].revents == POLLIN);
+	CHECK(yields == 0, "%u looks at the port instead", yields);
+	close(p[1].fd);
+}
+
 static void selects(void)
 {
 	fd_set in, out;
@@ -179,6 +201,7 @@ int main(void)
 	b = open_port("vale6:b", 0);
 	polls();
 	mixed();
+	others();
 	selects();
 	interrupted();
 	two_waiters();
