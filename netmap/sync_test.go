@@ -280,7 +280,7 @@ func TestBadAmongOthers(t *testing.T) {
 			b.consume(i)
 		}
 	})
-	must(t, b.TxSync())
+	must(t, b.Flush(t.Context())) // one TxSync, unless the machine is busy for 10 ms
 	must(t, b.RxSync())
 	for i, want := range []uint32{2, 0, 2} {
 		if got := b.txRings[i].Head(); got != want {
@@ -453,8 +453,10 @@ func TestStoppedRing(t *testing.T) {
 	b.lcore(func() { b.consume(1) })
 	b.txRings[1].Advance(2)
 	b.deliver(1, 2, 60)
-	if err := b.TxSync(); !errors.Is(err, unix.EIO) || b.txRings[1].Pending() {
-		t.Errorf("TxSync: %v, pending %v; want EIO and the other ring sent", err, b.txRings[1].Pending())
+	for again := true; again; again = b.txRings[1].Pending() { // once, unless the machine is busy for 10 ms
+		if err := b.TxSync(); !errors.Is(err, unix.EIO) {
+			t.Fatalf("TxSync: %v; want EIO and the other ring sent", err)
+		}
 	}
 	if err := b.RxSync(); !errors.Is(err, unix.EIO) || b.rxRings[1].Space() != 2 {
 		t.Errorf("RxSync: %v, %d frames; want EIO and 2", err, b.rxRings[1].Space())

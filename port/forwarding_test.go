@@ -27,7 +27,7 @@ func TestForwarding(t *testing.T) {
 		if !d.TxRings()[0].Send(f) {
 			t.Fatal("no room to send")
 		}
-		must(t, d.TxSync())
+		must(t, d.Flush(limited(t)))
 	}
 	send(one, bob, alice)
 	send(two, alice, bob)

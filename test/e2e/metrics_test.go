@@ -20,7 +20,7 @@ func TestMetrics(t *testing.T) {
 	var buf [frameLen]byte
 	for i := range uint64(3) {
 		a.TxRings()[0].Send(frame(buf[:], 0xff, 1, i))
-		must(t, a.TxSync())
+		must(t, a.Flush(limited(t)))
 	}
 	_, err := b.PollTimeout(patience, netmap.PollIn)
 	must(t, err)
