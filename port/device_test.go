@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/dpdk/ethdev"
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
@@ -320,5 +321,37 @@ func TestAwaited(t *testing.T) {
 	must(t, b.reg.DeletePort(limited(t), "later"))
 	if got := b.names(); got != "" {
 		t.Errorf("the ports are %q after it was given up", got)
+	}
+}
+
+// A device with a counterpart in the host that is unplugged under a client: the client can close, whatever that changes for the
+// host, and the port comes back with the device.
+func TestUnpluggedBesideTheHost(t *testing.T) {
+	for _, c := range []struct {
+		what, open string
+		drop       bool
+	}{
+		{"other host rings", "netmap:nic*@conf:host_rings=2", false},
+		{"unbound queues are dropped", "netmap:nic", true},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			b := newBed(t, 1, port.Config{})
+			_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "nic", Kind: port.KindDevice, Devargs: "net_null_gone", Host: "nmgone", DropUnbound: c.drop})
+			if err != nil {
+				t.Skipf("no tap here: %v", err)
+			}
+			for range 2 {
+				d := b.open(c.open)
+				b.reg.Happen("nic", ethdev.Happened{Removed: true})
+				b.reg.Tend(time.Now())
+				if _, err := d.PollTimeout(patience, netmap.PollIn); err == nil {
+					t.Error("no error for a client whose device is gone")
+				}
+				b.close(d)
+				b.reg.Tend(time.Now())
+				b.reg.Tend(time.Now()) // it is there again
+			}
+			must(t, b.reg.DeletePort(limited(t), "nic"))
+		})
 	}
 }

@@ -310,7 +310,7 @@ func (h *host) release() {
 // serve puts units for the port's rings and the device as it is now on the
 // lcores, in the place of the last ones.
 func (h *host) serve(ctx context.Context) error {
-	if h.tap == nil {
+	if h.tap == nil || !h.kernel() && h.d.nic == nil { // the device went under its clients, who close one by one
 		return nil
 	}
 	if err := h.pause(ctx); err != nil {
