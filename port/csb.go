@@ -85,9 +85,18 @@ func (k *kring) unserve(ctx context.Context) error {
 	return k.lc.Do(ctx, k.Unserve)
 }
 
-// closeCSB lets go of the client's memory, once no ring is served there.
-func (d *Desc) closeCSB() {
-	if d.csb != nil {
+// closeCSB lets go of the client's memory, of a descriptor whose rings nobody uses. While an
+// lcore may be at it still, it stays mapped.
+func (d *Desc) closeCSB(ctx context.Context) {
+	if d.csb == nil || d.g.quiesce(ctx) != nil {
+		return
+	}
+	for _, k := range d.bound() { // whose start failed, or whose end
+		if k.unserve(ctx) != nil {
+			return
+		}
+	}
+	if d.g.quiesce(ctx) == nil {
 		d.csb.Close()
 		d.csb = nil
 	}

@@ -289,6 +289,29 @@ func TestCSBMemoryRefused(t *testing.T) {
 	}
 }
 
+// A registration that fails once its rings were served keeps nothing of the memory that came with it.
+func TestCSBMemoryLetGo(t *testing.T) {
+	c := newCable(t)
+	b := newBed(t, 2, port.Config{})
+	_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "lan", Ifname: ours, Driver: port.DriverAFPacket})
+	must(t, err)
+	c.host.Delete(t, ours)
+	f, err := memfd(8192, allSeals)
+	must(t, err)
+	defer f.Close()
+	for range 3 {
+		req := allNIC()
+		req.Flags |= abi.FlagExclusive
+		_, err := b.reg.RegisterWith(limited(t), us, "lan", req, &port.Options{CSB: &abi.CSBOption{KtoA: 4096}, CSBFile: f})
+		fails(t, err, unix.ENXIO, ours)
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	must(t, err)
+	if n := bytes.Count(maps, []byte("/memfd:test ")); n != 0 {
+		t.Errorf("%d arrays are mapped that nobody has", n)
+	}
+}
+
 // Whatever a client does to its arrays, others on the same lcore go on, and so does it once it is sane again.
 func TestHostileCSB(t *testing.T) {
 	b := newBed(t, 1, port.Config{})

@@ -166,23 +166,24 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 		return nil, optionError(abi.OptCsb, err)
 	}
 	if d.ifo, err = p.region.NewIf(p.id, p.entries()); err != nil {
-		d.closeCSB()
+		d.closeCSB(ctx)
 		err = refuse("register", full, unix.ENOMEM, "%v", err)
 		return nil, err
 	}
 	// Last: a pipe's frames that wait are moved by it.
 	if err = d.setOffsets(ctx, offsets, initial); err != nil {
-		d.closeCSB()
+		d.closeCSB(ctx)
 		p.region.FreeIf(d.ifo)
 		return nil, err
 	}
 	for i, k := range d.bound() {
-		if err = d.take(ctx, i, k); err != nil { // a CSB stays mapped: the lcore may use it yet
+		if err = d.take(ctx, i, k); err != nil {
 			for _, undo := range d.bound()[:i] {
 				_ = d.give(ctx, undo)
 			}
 			d.refill()
 			_ = d.setOffsets(ctx, nil, 0)
+			d.closeCSB(ctx)
 			p.region.FreeIf(d.ifo)
 			return nil, err
 		}
@@ -400,9 +401,7 @@ func (d *Desc) close(ctx context.Context) error {
 		}
 	}
 	d.refill()
-	if d.csb != nil && first == nil && g.quiesce(ctx) == nil { // else its memory stays
-		d.closeCSB()
-	}
+	d.closeCSB(ctx)
 	p.region.FreeIf(d.ifo)
 	if len(p.descs) == 0 && first == nil {
 		first = p.be.close(ctx)
