@@ -168,7 +168,7 @@ func TestReload(t *testing.T) {
 		if now.GetYaml() != good.GetYaml() {
 			t.Errorf("%s: the configuration is now\n%s\nwant\n%s", what, now.GetYaml(), good.GetYaml())
 		}
-		if now.GetError() == "" || !strings.Contains(p.out.String(), "the configuration stays as it was") {
+		if now.GetError() == "" || !p.logs("the configuration stays as it was") {
 			t.Errorf("%s: nobody is told", what)
 		}
 		if got := p.state(); got != whole {

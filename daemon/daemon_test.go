@@ -308,8 +308,8 @@ func TestHugepagesThatAreGone(t *testing.T) {
 	if got := p.told(); got != "READY=1" {
 		t.Errorf("netmapd tells systemd %q, want READY=1", got)
 	}
-	if log := p.out.String(); !strings.Contains(log, "starts again without hugepages") {
-		t.Errorf("the log does not say that it started again: %s", log)
+	if !p.logs("starts again without hugepages") {
+		t.Errorf("the log does not say that it started again: %s", &p.out)
 	}
 	p.passes()
 	p.signal(unix.SIGTERM)

@@ -213,6 +213,16 @@ func sockets(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// logs reports whether netmapd says this in its log, which comes on another way than its answers.
+func (p *process) logs(words string) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if strings.Contains(p.out.String(), words) {
+			return true
+		}
+	}
+	return false
+}
+
 // noErrors checks that nothing of level ERROR was logged.
 func (p *process) noErrors() {
 	p.t.Helper()

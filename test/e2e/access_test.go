@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,14 +61,16 @@ access:
 			t.Errorf("%s: %v, want an error with %q in\n%s", tt.what, err, tt.want, out)
 		}
 	}
-	log := d.log.String()
 	for _, want := range []string{
 		`action=CreateSwitch object=vale7 who="uid 41001 (`, `result=done`,
 		`action=DeleteSwitch object=vale7 who="uid 41002 (`, `result=denied`,
 		`uid=41001 action=attach object=vale1:a result=denied`,
 	} {
-		if !strings.Contains(log, want) {
-			t.Errorf("the audit says nothing like %s", want)
-		}
+		waitFor(t, "a line of the audit", func() error { // which comes on another way than the answers
+			if !strings.Contains(d.log.String(), want) {
+				return fmt.Errorf("it says nothing like %s", want)
+			}
+			return nil
+		})
 	}
 }
