@@ -70,6 +70,28 @@ func wokenProgram(h *harness) (sample, error) {
 	if err := h.wake(d); err != nil {
 		return nil, err
 	}
+	return p.ages(h)
+}
+
+// bareProgram is the same without netmapd.
+func bareProgram(h *harness) (sample, error) {
+	c := h.cpu
+	args := []string{fmt.Sprint(wakeGap.Nanoseconds())}
+	for _, cpu := range []int{c.clients[0], c.last()[0], c.lcore} {
+		args = append(args, fmt.Sprint(cpu))
+	}
+	p, err := h.program("bare", false, c.all(), nil, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wait(h.o.dur); err != nil {
+		return nil, err
+	}
+	return p.ages(h)
+}
+
+// ages ends a program that was woken and reads how old what woke it was.
+func (p *proc) ages(h *harness) (sample, error) {
 	lines, err := p.numbers(h)
 	if err != nil || len(lines) != 1 {
 		return nil, fmt.Errorf("%d results: %w; its output ends with:\n%s", len(lines), err, p.tail())
@@ -81,13 +103,17 @@ func wokenProgram(h *harness) (sample, error) {
 // nanoseconds of TSC cycles.
 func nanoseconds(cycles float64) float64 { return cycles * 1e9 / float64(lcore.TSCHz()) }
 
-// program starts one of bench/probe, under the interposer or linked with the library, and waits until it is ready.
+// program starts one of bench/probe, under the interposer or linked with the library, and waits until it is ready. Without a
+// daemon it is one that needs none.
 func (h *harness) program(name string, preload bool, cpus []int, d *daemon, args ...string) (*proc, error) {
 	dir, err := h.clib()
 	if err != nil {
 		return nil, err
 	}
-	s := procSpec{name: name, cpus: cpus, env: []string{rundir.Env + "=" + d.dir}}
+	s := procSpec{name: name, cpus: cpus}
+	if d != nil {
+		s.env = append(s.env, rundir.Env+"="+d.dir)
+	}
 	if preload {
 		s.env = append(s.env, "LD_PRELOAD="+filepath.Join(dir, "libnetmapd-preload.so"))
 	} else {
@@ -128,11 +154,11 @@ func (h *harness) clib() (dir string, err error) {
 		}
 	}
 	build("make", "-s", "clib", "BIN="+dir)
-	for _, name := range []string{"probe", "woken", "waker"} {
-		cc := []string{"cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Iclib/include", "bench/probe/" + name + ".c", "-o", filepath.Join(dir, name)}
+	for _, name := range []string{"probe", "woken", "waker", "bare"} {
+		cc := []string{"cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-pthread", "-Iclib/include", "bench/probe/" + name + ".c", "-o", filepath.Join(dir, name)}
 		build(cc...)
 		cc[len(cc)-1] += "-linked"
-		build(append(cc, filepath.Join(dir, "libnetmap.a"), "-pthread", "-ldl")...)
+		build(append(cc, filepath.Join(dir, "libnetmap.a"), "-ldl")...)
 	}
 	if err != nil {
 		return "", missing("the C library and its programs cannot be built: %v", err)

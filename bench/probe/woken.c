@@ -5,13 +5,8 @@
  */
 #include "probe.h"
 
-enum { MOST = 1 << 20 };
-
 int main(int argc, char **argv)
 {
-	static uint64_t age[MOST];
-	size_t n = 0;
-
 	if (argc != 2)
 		return 2;
 	struct nm_desc *d = open_port(argv[1], WAKE_SLOTS);
@@ -29,15 +24,8 @@ int main(int argc, char **argv)
 			continue;
 		memcpy(&sent, NETMAP_BUF(in, in->slot[in->head].buf_idx) + 14, sizeof sent);
 		take(in);
-		if (n < MOST)
-			age[n++] = now - sent;
+		note(now - sent);
 	}
-	if (n < 2 * WAKE_SLOTS)
-		return 4;
-	n -= WAKE_SLOTS; /* the first lap */
-	qsort(age + WAKE_SLOTS, n, sizeof *age, ascending);
-	printf("%llu %llu %llu\ndone\n", (unsigned long long)age[WAKE_SLOTS + n / 2], (unsigned long long)age[WAKE_SLOTS + n * 99 / 100],
-		(unsigned long long)age[WAKE_SLOTS + n * 999 / 1000]);
 	nm_close(d);
-	return 0;
+	return report();
 }
