@@ -131,6 +131,62 @@ func TestShortFrames(t *testing.T) {
 	})
 }
 
+// Nor does a frame that its client makes shorter while it is looked at.
+func TestFramesThatShrink(t *testing.T) {
+	const least = 14
+	check := func(t *testing.T, b *bed, name string, slots uint32) {
+		t.Helper()
+		d := b.open("netmap:" + name + "/T")
+		r := d.TxRings()[0]
+		for i := range r.NumSlots() {
+			r.Slot(i).Len = uint16(least / slots)
+			if (i+1)%slots != 0 {
+				r.Slot(i).Flags = abi.NSMoreFrag
+			}
+		}
+		stop, stopped := make(chan bool), make(chan bool)
+		go func() {
+			defer close(stopped)
+			for n := uint16(0); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				for i := slots - 1; i < r.NumSlots(); i += slots { // the last slot of each frame
+					r.Slot(i).Len = 1 + (least/uint16(slots)-1)*(n%2)
+				}
+			}
+		}()
+		for range 1000 {
+			whole := r.Space() / slots * slots
+			r.Advance((r.Head() + whole) % r.NumSlots())
+			must(t, d.TxSync())
+		}
+		close(stop)
+		<-stopped
+		must(t, d.Flush(limited(t)))
+		b.close(d)
+		st := b.stats(name)
+		if sent := st.Tx.Frames - st.Drops["too_short"]; st.Tx.Bytes != least*sent || sent == 0 {
+			t.Errorf("%d frames of at least %d bytes have %d bytes; counters %+v", sent, least, st.Tx.Bytes, st)
+		}
+	}
+	t.Run("zero copy", func(t *testing.T) {
+		b := newBed(t, 1, port.Config{})
+		b.device("null", "net_null_shrink", 0, 256)
+		b.wantZeroCopy("null")
+		check(t, b, "null", 2)
+	})
+	t.Run("copy", func(t *testing.T) {
+		newCable(t)
+		b := newBed(t, 1, port.Config{})
+		_, err := b.reg.CreatePort(limited(t), port.Spec{Name: "lan", Kind: port.KindInterface, Ifname: ours, Driver: port.DriverAFPacket, Slots: 256})
+		must(t, err)
+		check(t, b, "lan", 1)
+	})
+}
+
 func TestNullDevice(t *testing.T) {
 	b := newBed(t, 1, port.Config{})
 	info := b.device("null", "net_null_c,size=60", 0, 256)

@@ -202,6 +202,9 @@ func (t *copyTx) send(at, n, limit uint32) uint32 {
 			if !bufs.Valid(idx) {
 				idx = abi.MinBufIndex
 			}
+			if i == k-1 && length+size < t.least {
+				size = t.least - length
+			}
 			b.Add(unsafe.Add(bufs.Base(), uintptr(idx)*uintptr(t.size)), size, i < k-1)
 			length += size
 		}

@@ -114,19 +114,28 @@ func (z *zeroTx) collectChain(at, n uint32, room int) uint32 {
 	if bad || int(k) > room {
 		return 0
 	}
-	first := len(z.batch)
+	first, total := len(z.batch), uint32(0)
 	for i := range k {
 		w := z.ring.Slots().Load(z.ring.Advance(at, i))
 		if !z.ring.Bufs().Valid(w.Idx()) || uint32(w.Len()) > z.size || !z.owners.Launch(w.Idx()) {
-			for _, s := range z.batch[first:] {
-				z.owners.Land(s.idx)
-			}
-			z.batch = z.batch[:first]
-			return 0
+			return z.giveUp(first)
 		}
 		z.batch = append(z.batch, segment{w.Idx(), w.Len(), i < k-1})
+		total += uint32(w.Len())
+	}
+	if total < z.least {
+		return z.giveUp(first)
 	}
 	return k
+}
+
+// giveUp takes back what was added to the batch of a frame that changed meanwhile.
+func (z *zeroTx) giveUp(first int) uint32 {
+	for _, s := range z.batch[first:] {
+		z.owners.Land(s.idx)
+	}
+	z.batch = z.batch[:first]
+	return 0
 }
 
 // launch notes the used segments of the batch as in flight, gives up the others,
