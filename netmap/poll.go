@@ -62,12 +62,12 @@ func (d *Desc) PollTimeout(limit time.Duration, events Events) (Events, error) {
 	if re, done := p.pass(); done || limit == 0 {
 		return re, d.pollError(re, p.out)
 	}
-	if re, done := p.spin(limit); done {
-		return re, d.pollError(re, p.out)
-	}
 	var deadline time.Time
 	if limit > 0 {
 		deadline = time.Now().Add(limit)
+	}
+	if re, done := p.spin(limit); done {
+		return re, d.pollError(re, p.out)
 	}
 	re, err := p.block(context.Background(), deadline)
 	if errors.Is(err, errTimeout) {
