@@ -380,6 +380,27 @@ func TestAwaited(t *testing.T) {
 	}
 }
 
+// A device that is started again stays on its switch, also where that is there for its ports only and it is the last of them.
+func TestResetOnAnEphemeralSwitch(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_reset", 0, 64)
+	a := b.open("vale0:a")
+	_, err := b.reg.Attach(limited(t), "vale0", "loop")
+	must(t, err)
+	b.close(a)
+	b.reg.Happen("loop", ethdev.Happened{Reset: true})
+	b.reg.Tend(time.Now())
+	a = b.open("vale0:a")
+	want := [][]byte{frame(everyone, 1, 60, 1)}
+	send(t, a, 0, want...)
+	same(t, receive(t, a, 1), want) // as the device gives it back
+	must(t, b.reg.Detach(limited(t), "vale0", "loop"))
+	b.close(a)
+	if all, err := b.reg.Switches(limited(t)); err != nil || len(all) != 0 {
+		t.Errorf("switches %v are left: %v", all, err)
+	}
+}
+
 // A device with a counterpart in the host that is unplugged under a client: the client can close, whatever that changes for the
 // host, and the port comes back with the device.
 func TestUnpluggedBesideTheHost(t *testing.T) {

@@ -241,6 +241,10 @@ func (g *Registry) revive(ctx context.Context) {
 func (d *device) reset(ctx context.Context) error {
 	s, hostToo := d.p.sw, d.host.port != nil
 	if s != nil {
+		if s.ephemeral { // it waits, although this may be its last port
+			s.ephemeral = false
+			defer d.g.unhold(ctx, s)
+		}
 		if err := d.g.detach(ctx, d.p); err != nil {
 			return err
 		}
@@ -266,6 +270,13 @@ func (d *device) reset(ctx context.Context) error {
 		err = d.g.attachHost(ctx, s, d.p)
 	}
 	return err
+}
+
+// unhold lets a switch go with its last port again.
+func (g *Registry) unhold(ctx context.Context, s *valeSwitch) {
+	if s.ephemeral = true; len(s.Ports()) == 0 {
+		g.dropSwitch(ctx, s)
+	}
 }
 
 // restart is the part of reset for which no lcore uses the device.
