@@ -111,10 +111,7 @@ func (g *Registry) look(ctx context.Context, w *captured) error {
 	}
 	p.captures = append(p.captures, w)
 	p.tellCaptures()
-	for _, k := range w.rings() {
-		k.watch.captures = append(k.watch.captures, &ringLens{k, w})
-		k.SetWatch(k.watch.ring(k))
-	}
+	w.see()
 	if err := g.refit(ctx, p); err != nil {
 		_ = g.lookAway(ctx, w)
 		return err
@@ -136,6 +133,14 @@ func (g *Registry) lookAway(ctx context.Context, w *captured) error {
 		p.be.unmonitored(ctx)
 	}
 	return err
+}
+
+// see puts the capture on the port's rings.
+func (w *captured) see() {
+	for _, k := range w.rings() {
+		k.watch.captures = append(k.watch.captures, &ringLens{k, w})
+		k.SetWatch(k.watch.ring(k))
+	}
 }
 
 // blind takes the capture off the port's rings.

@@ -3,6 +3,8 @@ package port_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -67,6 +69,28 @@ func TestCaptureClientPorts(t *testing.T) {
 	}
 	b.close(to)
 	<-onlyOut.Gone()
+}
+
+// A capture goes on when a client has the port's rings made anew, for it wants another number of host rings.
+func TestCaptureRingsMadeAnew(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	_, err := b.reg.CreatePort(limited(t), port.Spec{
+		Name: "nic", Kind: port.KindDevice, Host: "nmanew",
+		Devargs: fmt.Sprintf("net_pcap_anew,rx_pcap=%s,tx_pcap=%s", capture(t, nil), filepath.Join(t.TempDir(), "out.pcap")),
+	})
+	if err != nil {
+		t.Skipf("no tap here: %v", err)
+	}
+	c := b.capture(port.CaptureSpec{Ports: []string{"nic"}, Out: true})
+	for i, rings := range []int{1, 2} {
+		d := b.open(fmt.Sprintf("netmap:nic*@conf:host_rings=%d", rings))
+		sent := frame(1, 2, 100, i)
+		send(t, d, 0, sent)
+		if f := b.captured(c); !bytes.Equal(f.Data, sent) {
+			t.Errorf("captured %+v with %d host rings", f, rings)
+		}
+		b.close(d)
+	}
 }
 
 // An attached device passes no ring.

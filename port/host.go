@@ -512,6 +512,9 @@ func (p *port) remakeRings(s shape, shared bool) error {
 		return refuse("register", p.name, unix.ENOMEM, "%v", err)
 	}
 	old.freeRings()
+	for _, w := range p.captures {
+		w.see()
+	}
 	return nil
 }
 
