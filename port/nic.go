@@ -229,15 +229,20 @@ func (d *device) makeZeroTx() error {
 	if z == nil || z.tx != nil {
 		return nil
 	}
+	var all []*zeroTx
 	for i := range d.queues {
 		q, err := d.nic.NewZeroTx(uint16(i), z.pins.pool, burst)
 		if err != nil {
+			for _, t := range all {
+				err = errors.Join(err, t.free())
+			}
 			return err
 		}
 		capacity := 2*int(d.nic.Config().TxDesc) + burst
 		k := d.p.tx[i]
-		z.tx = append(z.tx, newZeroTx(newOutlet(k.Ring, d.p.books.of(k.lc), d.nic.Info().MinFrame()), q, d.p.region.Owners(), capacity))
+		all = append(all, newZeroTx(newOutlet(k.Ring, d.p.books.of(k.lc), d.nic.Info().MinFrame()), q, d.p.region.Owners(), capacity))
 	}
+	z.tx = all
 	return nil
 }
 

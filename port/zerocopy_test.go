@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/dpdk/ethdev"
+	"github.com/netmapd/netmapd/dpdk/mempool"
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/port"
@@ -313,4 +314,48 @@ func TestDeviceToDevice(t *testing.T) {
 	}
 	same(t, captured(t, out), sent)
 	b.emptied()
+}
+
+// A device for whose queues there is not enough of DPDK's memory cannot be opened, not for a part of them either, and can be once
+// there is.
+func TestZeroCopyNoMemory(t *testing.T) {
+	b := newBed(t, 1, port.Config{})
+	b.device("loop", "net_ring_memory", 4, 64)
+	b.wantZeroCopy("loop")
+	var taken []*mempool.Mempool
+	free := func() {
+		must(t, taken[len(taken)-1].Free())
+		taken = taken[:len(taken)-1]
+	}
+	defer func() {
+		for len(taken) > 0 {
+			free()
+		}
+	}()
+	for _, size := range []uint32{1 << 17, 1 << 14, 4*64 + 3*256} { // at last what a queue needs
+		for {
+			m, err := mempool.CreateMbufPool(fmt.Sprintf("taken%d", len(taken)), size, 0)
+			if err != nil {
+				break
+			}
+			taken = append(taken, m)
+		}
+	}
+	for refused := 0; ; refused++ {
+		d, err := b.tryOpen("netmap:loop")
+		if err != nil {
+			if len(taken) == 0 {
+				t.Fatal(err)
+			}
+			free()
+			continue
+		}
+		if refused == 0 {
+			t.Error("opened without memory")
+		}
+		want := manyFrames(5)
+		send(t, d, 3, want...)
+		same(t, receive(t, d, len(want)), want)
+		return
+	}
 }
