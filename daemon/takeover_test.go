@@ -15,6 +15,7 @@ import (
 
 	"github.com/netmapd/netmapd/netmap"
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/shm"
 	"github.com/netmapd/netmapd/test/servicemanager"
 )
@@ -38,9 +39,9 @@ func TestKeeping(t *testing.T) {
 	p.keeps()
 	a := p.open("vale0:a")
 	session := []string{"session.1", "kick.1", "token.1"}
-	p.keeps(append(session, "region.2", "control.2", "claim.2", "port.1", "sync.1", "desc.1", "conn.1", "wake.1.1")...)
+	p.keeps(append(session, "region.2", "control.2", "claim.2", "port.1", "sync.1", "desc.1", "conn.1", "wake.1.1", "hangup.1.1")...)
 	b := p.open("vale0:b{1") // nothing of a pipe can be taken over; its clients are told
-	p.keeps(append(session, "region.2", "control.2", "claim.2", "port.1", "sync.1", "desc.1", "conn.1", "wake.1.1", "sync.3")...)
+	p.keeps(append(session, "region.2", "control.2", "claim.2", "port.1", "sync.1", "desc.1", "conn.1", "wake.1.1", "hangup.1.1", "sync.3")...)
 	must(t, b.Close())
 	must(t, a.Close())
 	p.keeps()
@@ -167,16 +168,17 @@ func TestTakeoverOfLess(t *testing.T) {
 		{what: "the connection", lose: "conn"},
 		{what: "the record of the descriptor", lose: "desc"},
 		{what: "a record that is not sealed", lose: "desc", get: memory(t, 64, 0)},
-		{what: "a record of another version", lose: "desc", get: record(map[string]int{"Version": 99, "Protocol": 1})},
-		{what: "a descriptor of no port", lose: "desc", get: record(map[string]any{"Version": 1, "Protocol": 1, "Port": 0, "EndTx": 1 << 40})},
+		{what: "a record of another version", lose: "desc", get: record(map[string]int{"Version": 99, "Protocol": wire.Version})},
+		{what: "a descriptor of no port", lose: "desc", get: record(map[string]any{"Version": 1, "Protocol": wire.Version, "Port": 0, "EndTx": 1 << 40})},
 		{what: "the record of the port", lose: "port"},
-		{what: "a port of other rings", lose: "port", get: record(map[string]any{"Version": 1, "Protocol": 1, "TxRings": -1})},
+		{what: "a port of other rings", lose: "port", get: record(map[string]any{"Version": 1, "Protocol": wire.Version, "TxRings": -1})},
 		{what: "the sync blocks", lose: "sync"},
 		{what: "too few sync blocks", lose: "sync", get: memory(t, 256, sealed)},
 		{what: "memory that can shrink", lose: "region", get: memory(t, 1<<20, 0)},
 		{what: "control memory without a word", lose: "control", get: memory(t, 1<<20, sealed)},
 		{what: "whose it was", lose: "claim"},
-		{what: "our end of the wake socket", lose: "wake"},
+		{what: "the eventfd that wakes", lose: "wake"},
+		{what: "our end of what is hung up", lose: "hangup"},
 		{what: "junk in its memory", scribble: 0x5a},
 		{what: "ones in its memory", scribble: 0xff},
 		{what: "a pipe in its memory", opens: "{1"},

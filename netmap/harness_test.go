@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmapd/netmapd/netmap/abi"
+	"github.com/netmapd/netmapd/netmap/wire"
 	"github.com/netmapd/netmapd/ring"
 )
 
@@ -38,11 +39,8 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 	syncs := anon(tb, uint64(rings)*abi.SyncBlockSize)
 
 	b := &bench{tb: tb, mem: abi.NewMem(mem)}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	must(tb, err)
+	w, event := newTestWake(tb)
 	kickFD, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	must(tb, err)
-	w, err := newWake(pair[0], -1)
 	must(tb, err)
 	s := &session{id: 1, kickFD: kickFD, wakes: map[*wake]struct{}{}}
 	pool, err := b.mem.Bufs(bufOff, bufs, benchBufSize)
@@ -68,7 +66,7 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 		dr := ring.New(ring.Config{Dir: dir, ID: i, Slots: v.Slots, Bufs: pool, Block: blk, Indices: ix})
 		dr.Reset()
 		dr.SetBound(true)
-		dr.SetWaiters([]int{pair[1]})
+		dr.SetWaiters([]int{event})
 		r := Ring{ring: v, blk: blk, bufs: pool, n: slots, dir: dir, id: uint16(i), session: 1}
 		if dir == abi.DirTx {
 			t := &TxRing{}
@@ -80,12 +78,28 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 			b.rxRings, b.rx, b.drx = append(b.rxRings, t), append(b.rx, &t.Ring), append(b.drx, dr)
 		}
 	}
+	tb.Cleanup(func() { _ = unix.Close(kickFD) })
+	return b
+}
+
+// newTestWake makes a wake as a client gets it, and the eventfd by which the daemon would wake it.
+func newTestWake(tb testing.TB) (w *wake, event int) {
+	tb.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	must(tb, err)
+	event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	must(tb, err)
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	must(tb, err)
+	must(tb, unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wire.WakeRings}))
+	must(tb, unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, pair[0], &unix.EpollEvent{Events: unix.EPOLLRDHUP, Fd: wire.WakeHangup}))
+	w, err = newWake(epoll, pair[0], -1)
+	must(tb, err)
 	tb.Cleanup(func() {
 		w.close()
-		_ = unix.Close(pair[1])
-		_ = unix.Close(kickFD)
+		_, _ = unix.Close(pair[1]), unix.Close(event)
 	})
-	return b
+	return w, event
 }
 
 func anon(tb testing.TB, size uint64) []byte {

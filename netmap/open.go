@@ -68,7 +68,7 @@ func Redeem(ctx context.Context, ticket [16]byte, opts ...Option) (*Desc, error)
 
 // Join makes a Desc of a descriptor that another process opened and handed
 // over (see Desc.File): both then share the port's rings. It closes f. A process
-// does not join what it holds already: the daemon wakes it through one socket
+// does not join what it holds already: the daemon wakes it through one eventfd
 // for each descriptor, and the newest takes over.
 func Join(ctx context.Context, f *os.File, opts ...Option) (*Desc, error) {
 	o := gather(opts)
@@ -213,7 +213,7 @@ func (d *Desc) adopt(body []byte, a *answer) (err error) {
 	if d.syncs, err = unix.Mmap(a.fds[wire.FDSync], 0, int(st.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the sync blocks: %w", err)
 	}
-	if d.wake, err = newWake(a.take(wire.FDWake), d.pipeFDs(a)); err != nil {
+	if d.wake, err = newWake(a.take(wire.FDWake), a.take(wire.FDHangup), d.pipeFDs(a)); err != nil {
 		return err
 	}
 	d.session.enlist(d.wake)

@@ -11,27 +11,28 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/wire"
 )
 
-// A wake is this process's end of a descriptor's wake socket: the daemon sends
-// a message when a ring changes that somebody armed.
+// A wake is what this process sleeps on for a descriptor: an epoll that the daemon
+// made, which says when a ring changes that somebody armed, and when the daemon let go of the descriptor.
 //
 // Several goroutines may wait. One of them, whoever holds the turn, waits for
-// the socket; it counts each message and tells the others, who wait for the turn. So a
-// message wakes all that armed before it came.
+// the epoll; it counts each event and tells the others, who wait for the turn. So an
+// event wakes all that armed before it came.
 type wake struct {
-	f    *os.File // of the socket, or of an epoll with it
-	sock int      // the socket, where f is an epoll, else -1
-	pipe int      // with it in there
+	f    *os.File // of the epoll
+	hang int      // the socket in there that the daemon hangs up
+	pipe int      // the eventfd by which the other end of a pipe wakes this one, -1 for none
 	raw  syscall.RawConn
 	turn chan struct{} // holds one token
-	gen  atomic.Uint64 // messages seen
+	gen  atomic.Uint64 // events seen
 	dead atomic.Bool   // the daemon hung up
 
 	mu   sync.Mutex
-	news chan struct{} // closed at the next message; nil unless somebody waits for the turn
+	news chan struct{} // closed at the next event; nil unless somebody waits for the turn
 
-	got    bool // by the holder of the turn
 	readFn func(fd uintptr) bool
 }
 
@@ -40,91 +41,50 @@ var (
 	errHangup  = errors.New("netmapd is gone")
 )
 
-// newWake takes over fd, and the eventfd by which the other end of a pipe wakes
-// this one, -1 for none.
-func newWake(fd, pipe int) (*wake, error) {
-	if err := unix.SetNonblock(fd, true); err != nil { // ours alone; the daemon has its own end
-		_, _ = unix.Close(fd), unix.Close(pipe)
-		return nil, fmt.Errorf("set the wake socket non-blocking: %w", err)
-	}
-	w := &wake{turn: make(chan struct{}, 1), sock: -1, pipe: -1}
+// newWake takes over the epoll, what the daemon hangs up, and the eventfd by which the other end of a pipe wakes
+// this one, -1 for none. That one is shared by all processes of this end, so nobody reads it: each write is an edge
+// that every epoll sees once.
+func newWake(epoll, hang, pipe int) (*wake, error) {
+	_ = unix.SetNonblock(epoll, true) // for NewFile, which else waits for it in a thread
+	w := &wake{f: os.NewFile(uintptr(epoll), "wake"), hang: hang, pipe: pipe, turn: make(chan struct{}, 1)}
 	w.turn <- struct{}{}
-	if pipe < 0 {
-		w.f = os.NewFile(uintptr(fd), "wake")
-	} else if err := w.watchBoth(fd, pipe); err != nil {
-		return nil, fmt.Errorf("watch the wake socket and the other end of the pipe: %w", err)
-	}
 	w.readFn = w.drain
-	var err error
-	if w.raw, err = w.f.SyscallConn(); err == nil {
-		err = w.f.SetReadDeadline(time.Time{}) // fails when the runtime cannot poll it
-	}
-	if err != nil {
+	if err := w.begin(epoll); err != nil {
 		w.close()
-		return nil, fmt.Errorf("use the wake socket: %w", err)
+		return nil, fmt.Errorf("use the wake descriptor: %w", err)
 	}
 	return w, nil
 }
 
-// watchBoth makes an epoll of the socket and a pipe's eventfd. The latter is
-// shared by all processes of this end, so nobody reads it: each write is an edge
-// that every epoll sees once.
-func (w *wake) watchBoth(sock, pipe int) error {
-	w.sock, w.pipe = sock, pipe
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		w.close()
+func (w *wake) begin(epoll int) (err error) {
+	if w.pipe >= 0 {
+		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wire.WakePipe}
+		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, w.pipe, &ev); err != nil {
+			return err
+		}
+	}
+	if w.raw, err = w.f.SyscallConn(); err != nil {
 		return err
 	}
-	err = errors.Join(
-		unix.SetNonblock(ep, true),
-		unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, sock, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(sock)}),
-		unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, pipe, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(pipe)}))
-	w.f = os.NewFile(uintptr(ep), "wake")
-	if err != nil {
-		w.close()
-	}
-	return err
+	return w.f.SetReadDeadline(time.Time{}) // fails when the runtime cannot poll it
 }
 
-// drain takes all messages there are; false lets the runtime wait for one.
+// drain takes all events there are; false lets the runtime wait for one.
 func (w *wake) drain(fd uintptr) bool {
-	w.got = false
-	if w.sock < 0 {
-		return w.read(int(fd))
-	}
-	var events [2]unix.EpollEvent
+	var events [wire.WakePipe]unix.EpollEvent
 	n, _ := unix.EpollWait(int(fd), events[:], 0)
 	for _, e := range events[:max(n, 0)] {
-		if e.Events&unix.EPOLLIN != 0 {
-			w.got = true
-		}
-	}
-	return w.read(w.sock) || w.got
-}
-
-// read takes the messages of the daemon.
-func (w *wake) read(fd int) bool {
-	var b [16]byte
-	for {
-		n, err := unix.Read(fd, b[:])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			return w.got
-		case err != nil || n == 0:
+		if e.Fd == wire.WakeHangup {
 			w.dead.Store(true)
-			return true
 		}
-		w.got = true
 	}
+	return n > 0
 }
 
 // generation is what wait compares with: it is taken before a ring is armed.
 func (w *wake) generation() uint64 { return w.gen.Load() }
 
-// wait blocks until a message has come after generation gen was taken, until
+// wait blocks until an event has come after generation gen was taken, until
 // the deadline (zero for none), or until the context ends. The caller has armed
 // its rings and looked at them once more.
 func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
@@ -158,7 +118,7 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 	return nil
 }
 
-// count counts a message, and tells those who wait for the turn.
+// count counts an event, and tells those who wait for the turn.
 func (w *wake) count() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -169,7 +129,7 @@ func (w *wake) count() {
 	}
 }
 
-// after is a channel that is closed at the first message after generation gen; nil
+// after is a channel that is closed at the first event after generation gen; nil
 // means that it has come.
 func (w *wake) after(gen uint64) <-chan struct{} {
 	w.mu.Lock()
@@ -184,9 +144,9 @@ func (w *wake) after(gen uint64) <-chan struct{} {
 }
 
 // takeTurn waits for the turn; in the ordinary case of one waiter it is there. It is
-// not mine when a message came before it, which is no error, or with an error. Who held the
+// not mine when an event came before it, which is no error, or with an error. Who held the
 // turn may have it again before the others have noticed: they must not wait for the
-// message that it has taken.
+// event that it has taken.
 func (w *wake) takeTurn(ctx context.Context, deadline time.Time, gen uint64) (mine bool, err error) {
 	select {
 	case <-w.turn:
@@ -231,10 +191,8 @@ func (w *wake) hangup() {
 }
 
 func (w *wake) close() {
-	if w.f != nil {
-		_ = w.f.Close()
-	}
-	if w.sock >= 0 {
-		_, _ = unix.Close(w.sock), unix.Close(w.pipe)
+	_, _ = w.f.Close(), unix.Close(w.hang)
+	if w.pipe >= 0 {
+		_ = unix.Close(w.pipe)
 	}
 }

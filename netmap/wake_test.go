@@ -8,24 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Two wait, and the one that took the message waits again before the other comes to wait for it: that one does not wait
-// for another message.
+// Two wait, and the one that took the event waits again before the other comes to wait for it: that one does not wait
+// for another one.
 func TestWakeTwoWaiters(t *testing.T) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(pair[1]) //nolint:errcheck // the test ends
-	w, err := newWake(pair[0], -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
+	w, event := newTestWake(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
 	slow := w.generation() // and now it looks once more at its rings
-	if _, err := unix.Write(pair[1], []byte{1}); err != nil {
+	if _, err := unix.Write(event, kickWord[:]); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.wait(ctx, time.Time{}, w.generation()); err != nil {
@@ -37,9 +28,9 @@ func TestWakeTwoWaiters(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if err := w.wait(ctx, time.Time{}, slow); err != nil {
-		t.Errorf("a message had come, and wait says %v", err)
+		t.Errorf("one had come, and wait says %v", err)
 	}
-	// And with both there, one message wakes both.
+	// And with both there, one event wakes both.
 	both := make(chan error, 1)
 	go func() { both <- w.wait(ctx, time.Time{}, w.generation()) }()
 	for waiting := false; !waiting; time.Sleep(time.Millisecond) {
@@ -47,7 +38,7 @@ func TestWakeTwoWaiters(t *testing.T) {
 		waiting = w.news != nil
 		w.mu.Unlock()
 	}
-	if _, err := unix.Write(pair[1], []byte{1}); err != nil {
+	if _, err := unix.Write(event, kickWord[:]); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []chan error{held, both} {

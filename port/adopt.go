@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -301,7 +302,7 @@ func (g *Registry) adoptDesc(ports map[uint64]*port, id uint64) (_ *Desc, conn *
 	sel := selection{r.FirstTx, r.EndTx, r.FirstRx, r.EndRx}
 	d := &Desc{
 		g: g, port: p, caller: r.Caller, since: r.Since, mode: r.Register.Mode, flags: r.Register.Flags,
-		selection: sel, extra: r.Register.ExtraBufs, wakes: map[uint32]int{}, kept: id,
+		selection: sel, extra: r.Register.ExtraBufs, wakes: map[uint32]waiter{}, kept: id,
 	}
 	if !sel.within(&p.shape) || len(r.Offsets) != len(d.bound()) {
 		return nil, nil, reg, fmt.Errorf("descriptor %d of port %s: rings %v of %d and %d", id, p.name, sel, p.hwTx, p.hwRx)
@@ -336,14 +337,14 @@ func (s selection) within(of *shape) bool {
 	return 0 <= s.firstTx && s.firstTx <= s.endTx && s.endTx <= of.hwTx && 0 <= s.firstRx && s.firstRx <= s.endRx && s.endRx <= of.hwRx
 }
 
-// adoptWakes gives descriptors our ends of their wake sockets, of sessions there are.
+// adoptWakes gives descriptors their waiters, of sessions there are.
 func (g *Registry) adoptWakes(descs []*Desc) {
 	w := g.will
 	byID := map[uint64]*Desc{}
 	for _, d := range descs {
 		byID[d.kept] = d
 	}
-	for name, f := range w.files {
+	for name := range w.files {
 		what, id := splitKept(name)
 		parts := strings.Split(name, ".")
 		if what != "wake" || len(parts) != 3 || byID[id] == nil {
@@ -359,13 +360,16 @@ func (g *Registry) adoptWakes(descs []*Desc) {
 			g.log.Warn("a client of the netmapd before will not be heard", "err", err)
 			continue
 		}
-		_, _ = w.take("wake", strings.Join(parts[1:], "."))
-		fd, err := number(f)
-		if err != nil {
+		at := strings.Join(parts[1:], ".")
+		event, err := w.number("wake", at)
+		hangup, err2 := w.number("hangup", at)
+		if err = errors.Join(err, err2); err != nil {
+			closeAll(event, hangup)
+			w.untake(at, "wake", "hangup")
 			g.log.Warn("a client of the netmapd before will not be woken", "err", err)
 			continue
 		}
-		d.wakes[s.ID] = fd
+		d.wakes[s.ID] = waiter{event, hangup}
 	}
 }
 

@@ -3,6 +3,8 @@ package port
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +28,10 @@ type Desc struct {
 	selection // bound rings
 
 	ifo   shm.If
-	extra uint32         // buffers beside the rings, as got
-	wakes map[uint32]int // by session: the daemon's end
-	csb   *shm.CSB       // in which its client publishes; nil: in the sync blocks
-	kept  uint64         // the number it is kept by, 0 if it is not
+	extra uint32            // buffers beside the rings, as got
+	wakes map[uint32]waiter // by session
+	csb   *shm.CSB          // in which its client publishes; nil: in the sync blocks
+	kept  uint64            // the number it is kept by, 0 if it is not
 }
 
 // Name of the port.
@@ -118,7 +120,7 @@ func (g *Registry) bind(ctx context.Context, p *port, who Caller, full string, r
 	}
 	d := &Desc{
 		g: g, port: p, caller: who, since: time.Now(), mode: req.Mode, flags: req.Flags,
-		wakes: map[uint32]int{},
+		wakes: map[uint32]waiter{},
 	}
 	if d.selection, err = p.choose(full, req); err != nil {
 		return nil, err
@@ -293,7 +295,7 @@ func (d *Desc) refill() {
 	}
 }
 
-// maxWakes bounds the wake descriptors of a port: the lcore makes a system call
+// maxWakes bounds the waiters of a port: the lcore makes a system call
 // for each when a client wants to be woken, while all its other ports wait.
 const maxWakes = 128
 
@@ -304,9 +306,8 @@ func (p *port) wakes() (n int) {
 	return n
 }
 
-// Join hands the port's parts to a session: the answer's Bind, and the three
-// descriptors that go with it (wire.FDRegion, ...). The last of them is the
-// client's end of a new wake socket, for the caller to send and close.
+// Join hands the port's parts to a session: the answer's Bind, and the
+// descriptors that go with it (wire.FDRegion, ...). FDWake and FDHangup are new, for the caller to send and close.
 func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
@@ -323,28 +324,22 @@ func (d *Desc) Join(_ context.Context, s *Session) (wire.Bind, []int, error) {
 			return wire.Bind{}, fds, err
 		}
 	}
-	// SEQPACKET, not DGRAM: the other end sees it when the daemon goes.
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	w, client, err := newWaiter()
 	if err != nil {
-		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s: %w", p.name, err)
-	}
-	// Nobody reads our end. What a client sent there would be dropped when we close
-	// it, and to drop a socket that lingers takes as long as its owner likes.
-	if err := unix.Shutdown(pair[0], unix.SHUT_RD); err != nil {
-		_, _ = unix.Close(pair[0]), unix.Close(pair[1])
-		return wire.Bind{}, fds, fmt.Errorf("make the wake descriptor of %s one-way: %w", p.name, err)
+		return wire.Bind{}, fds, fmt.Errorf("make what wakes a client of %s: %w", p.name, err)
 	}
 	old, had := d.wakes[s.ID]
-	d.wakes[s.ID] = pair[0]
+	d.wakes[s.ID] = w
 	p.refreshWaiters()
 	if had {
 		d.g.unputWake(d, s.ID)
 	}
 	d.g.putWake(d, s.ID)
 	if had {
-		d.g.closeEnds(context.Background(), []int{old})
+		d.g.closeWaiters(context.Background(), []waiter{old})
 	}
-	fds[wire.FDRegion], fds[wire.FDSync], fds[wire.FDWake] = int(p.region.File().Fd()), p.blocks.FD(), pair[1]
+	fds[wire.FDRegion], fds[wire.FDSync] = int(p.region.File().Fd()), p.blocks.FD()
+	fds[wire.FDWake], fds[wire.FDHangup] = client.epoll, client.hangup
 	return d.describe(), append(fds, p.be.wakeFDs()...), nil
 }
 
@@ -387,11 +382,7 @@ func (d *Desc) close(ctx context.Context) error {
 	g.descs--
 	g.untidy[p.region.ID()] = true
 	p.refreshWaiters()
-	var ends []int
-	for _, fd := range d.wakes {
-		ends = append(ends, fd)
-	}
-	g.closeEnds(ctx, ends)
+	g.closeWaiters(ctx, slices.Collect(maps.Values(d.wakes)))
 	if d.extra > 0 {
 		var head uint32
 		_ = p.region.Touch(func() { head = d.ifo.View.LoadBufsHead() })

@@ -63,9 +63,9 @@ func (g *Registry) Happen(name string, what ethdev.Happened) {
 	g.ports[name].be.(*device).pretend = what
 }
 
-// EndsLeft is how many wake descriptors wait for a stuck lcore to be closed.
-func (g *Registry) EndsLeft() int {
+// WaitersLeft is how many wake descriptors wait for a stuck lcore to be closed.
+func (g *Registry) WaitersLeft() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.ends)
+	return len(g.gone)
 }

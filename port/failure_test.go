@@ -126,7 +126,7 @@ func TestStuckLcore(t *testing.T) {
 	}
 	must(t, loop.Close())
 	b.eventually("the close to be tried", func() bool { return b.snapshotWhenStuck().Descriptors == 2 })
-	if b.reg.EndsLeft() == 0 {
+	if b.reg.WaitersLeft() == 0 {
 		t.Error("the wake descriptor is closed, which the stuck lcore may be about to use")
 	}
 	if err := b.reg.DeletePort(limited(t), "loop"); err != nil {
@@ -140,7 +140,7 @@ func TestStuckLcore(t *testing.T) {
 	b.eventually("the lcore to go on", func() bool { return !b.lcores[0].Stuck() })
 	must(t, b.lcores[0].Remove(limited(t), h))
 	b.reg.Tend(time.Now())
-	if n := b.reg.EndsLeft(); n > 0 {
+	if n := b.reg.WaitersLeft(); n > 0 {
 		t.Errorf("%d wake descriptors are still open", n)
 	}
 	want := [][]byte{frame(everyone, 1, 60, 1)}

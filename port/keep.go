@@ -23,7 +23,7 @@ import (
 //	claim.R    regionRecord                               by memory id
 //	port.P     portRecord        sync.P   the sync blocks
 //	desc.D     descRecord        conn.D   the connection  by the number of the descriptor
-//	wake.D.S   our end of a wake socket, of descriptor and session
+//	wake.D.S, hangup.D.S                                  a waiter, of descriptor and session
 //	try.N      that a takeover was begun for the Nth time, and has not come to its end
 //
 // Records are JSON in sealed files (shm.NewRecord). Of ports that cannot be taken
@@ -219,13 +219,15 @@ func (g *Registry) unkeepPort(p *port) {
 
 func (g *Registry) putWake(d *Desc, session uint32) {
 	if d.kept != 0 {
-		g.put("wake", fmt.Sprintf("%d.%d", d.kept, session), d.wakes[session])
+		id, w := fmt.Sprintf("%d.%d", d.kept, session), d.wakes[session]
+		g.put("wake", id, w.event)
+		g.put("hangup", id, w.hangup)
 	}
 }
 
 func (g *Registry) unputWake(d *Desc, session uint32) {
 	if d.kept != 0 {
-		g.unput(fmt.Sprintf("%d.%d", d.kept, session), "wake")
+		g.unput(fmt.Sprintf("%d.%d", d.kept, session), "wake", "hangup")
 	}
 }
 

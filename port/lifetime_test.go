@@ -214,8 +214,15 @@ func TestSessionEnd(t *testing.T) {
 	must(t, err)
 	_, fds, err := d.Join(limited(t), s)
 	must(t, err)
-	wake := fds[wire.FDWake]
-	defer func() { _ = unix.Close(wake) }()
+	wake, hangup := fds[wire.FDWake], fds[wire.FDHangup]
+	defer func() { _, _ = unix.Close(wake), unix.Close(hangup) }()
+	event := func() (e unix.EpollEvent) {
+		events := make([]unix.EpollEvent, 1)
+		if n, err := unix.EpollWait(wake, events, 0); n > 0 && err == nil {
+			e = events[0]
+		}
+		return e
+	}
 	raw, err := unix.Mmap(fds[wire.FDSync], 0, 4*abi.SyncBlockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	must(t, err)
 	defer func() { _ = unix.Munmap(raw) }()
@@ -227,8 +234,15 @@ func TestSessionEnd(t *testing.T) {
 	if !block(0).Enter(s.ID) || !block(2).Enter(s.ID+1) {
 		t.Fatal("the rings are busy")
 	}
-	if _, err := unix.Read(wake, make([]byte, 8)); err != unix.EAGAIN { //nolint:errorlint // straight from the system call
-		t.Errorf("the wake socket says %v before anything happened", err)
+	if e := event(); e.Events != 0 {
+		t.Errorf("the wake descriptor says %+v before anything happened", e)
+	}
+	d.Wake()
+	if e := event(); e.Fd != wire.WakeRings || e.Events != unix.EPOLLIN {
+		t.Errorf("the wake descriptor says %+v, want that rings changed", e)
+	}
+	if e := event(); e.Events != 0 {
+		t.Errorf("the wake descriptor says %+v, and it has said that", e)
 	}
 	b.reg.EndSession(limited(t), s)
 	if !block(0).Enter(s.ID + 1) {
@@ -237,8 +251,8 @@ func TestSessionEnd(t *testing.T) {
 	if block(2).Enter(s.ID) {
 		t.Error("the RX ring was taken from another session")
 	}
-	if n, err := unix.Read(wake, make([]byte, 8)); n != 0 || err != nil {
-		t.Errorf("the wake socket gives %d bytes (%v), want its end", n, err)
+	if e := event(); e.Fd != wire.WakeHangup || e.Events&unix.EPOLLRDHUP == 0 {
+		t.Errorf("the wake descriptor says %+v, want that the daemon hung up", e)
 	}
 	if _, _, err := d.Join(limited(t), s); err == nil {
 		t.Error("a session that ended could join")

@@ -226,8 +226,8 @@ func (p *port) refreshWaiters() {
 				if !bound(d, i) {
 					continue
 				}
-				for _, fd := range d.wakes {
-					fds = append(fds, fd)
+				for _, w := range d.wakes {
+					fds = append(fds, w.event)
 				}
 			}
 			k.SetWaiters(fds)

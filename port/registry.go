@@ -79,7 +79,7 @@ type Registry struct {
 	tries    []uint64 // to take it over, until TookOver
 	closed   bool
 	leaked   bool                       // what an lcore may still use was left allocated
-	ends     []int                      // of wake descriptors, to be closed when no lcore can use them
+	gone     []waiter                   // to be closed when no lcore can use them
 	sweep    map[uint16]map[uint32]bool // by region: orphans at the last look
 	untidy   map[uint16]bool            // regions that clients left since then
 	swept    time.Time                  // when that was
@@ -383,7 +383,7 @@ func (g *Registry) Tend(now time.Time) {
 	}
 	g.tendDevices(context.Background())
 	if !slices.ContainsFunc(g.lcores, (*lcore.Lcore).Stuck) {
-		g.closeEnds(context.Background(), nil) // left open when one was
+		g.closeWaiters(context.Background(), nil) // left open when one was
 	}
 	for _, p := range g.ports {
 		if !slices.ContainsFunc(p.lcores(), (*lcore.Lcore).Stuck) { // as one was when a close left the port

@@ -57,7 +57,7 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 			g.log.Warn("unwatch a session's kick", "pid", s.Caller.PID, "err", err)
 		}
 	}
-	var ends []int
+	var gone []waiter
 	for _, p := range g.ports {
 		p.evict(s.ID)
 		had := false
@@ -65,7 +65,7 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 			if w, ok := d.wakes[s.ID]; ok {
 				g.unputWake(d, s.ID)
 				delete(d.wakes, s.ID)
-				ends = append(ends, w)
+				gone = append(gone, w)
 				had = true
 			}
 		}
@@ -74,7 +74,7 @@ func (g *Registry) EndSession(ctx context.Context, s *Session) {
 			p.be.ended()
 		}
 	}
-	g.closeEnds(ctx, ends)
+	g.closeWaiters(ctx, gone)
 	_ = unix.Close(s.kick)
 }
 
@@ -90,22 +90,22 @@ func (s *Session) watch(l *lcore.Lcore) error {
 	return nil
 }
 
-// closeEnds closes the daemon's ends of wake descriptors once no lcore can be
-// about to send on them: the number could be somebody else's by then. While an
+// closeWaiters closes waiters once no lcore can be about to write to them:
+// the number could be somebody else's by then. While an
 // lcore is stuck they stay open; Tend tries again.
-func (g *Registry) closeEnds(ctx context.Context, ends []int) {
-	if g.ends = append(g.ends, ends...); len(g.ends) == 0 {
+func (g *Registry) closeWaiters(ctx context.Context, gone []waiter) {
+	if g.gone = append(g.gone, gone...); len(g.gone) == 0 {
 		return
 	}
 	if err := g.quiesce(ctx); err != nil {
-		g.log.Warn("wake descriptors left open for now", "descriptors", len(g.ends), "err", err)
+		g.log.Warn("wake descriptors left open for now", "descriptors", len(g.gone), "err", err)
 		return
 	}
-	for _, fd := range g.ends {
+	for _, w := range g.gone {
 		if g.cfg.Keeper != nil { // what is kept is open for longer
-			_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+			_ = unix.Shutdown(w.hangup, unix.SHUT_RDWR)
 		}
-		_ = unix.Close(fd)
+		w.close()
 	}
-	g.ends = nil
+	g.gone = nil
 }

@@ -61,7 +61,7 @@ func (g *Registry) Inherit(files []*os.File) {
 		switch what {
 		case "session", "kick", "token":
 			g.nextSess = max(g.nextSess, uint32(id))
-		case "desc", "conn", "wake":
+		case "desc", "conn", "wake", "hangup":
 			g.nextDesc = max(g.nextDesc, id)
 		case "port", "sync":
 			g.nextPort = max(g.nextPort, id)
@@ -170,9 +170,18 @@ func number(f *os.File) (int, error) {
 	defer f.Close() //nolint:errcheck // there is another
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return 0, fmt.Errorf("take over %s: %w", f.Name(), err)
+		return -1, fmt.Errorf("take over %s: %w", f.Name(), err)
 	}
 	return fd, unix.SetNonblock(fd, true) // Fd makes it a blocking one
+}
+
+// number takes a file as a bare descriptor, -1 with an error.
+func (w *will) number(what string, id any) (int, error) {
+	f, err := w.take(what, id)
+	if err != nil {
+		return -1, err
+	}
+	return number(f)
 }
 
 func (g *Registry) inheritSession(id uint32) (err error) {

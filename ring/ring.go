@@ -9,6 +9,7 @@
 package ring
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -128,7 +129,7 @@ func (r *Ring) Bound() bool { return r.bound.Load() }
 // that. It is called on the lcore that fills the ring.
 func (r *Ring) OnRelease(fn func(from, n uint32)) { r.release = fn }
 
-// SetWaiters names the daemon's ends of the wake descriptors of all processes
+// SetWaiters names the eventfds of all processes
 // that bind the ring. A descriptor taken off the list may be closed once every
 // lcore has passed a poll boundary. Any goroutine.
 func (r *Ring) SetWaiters(fds []int) { r.waiters.Store(&fds) }
@@ -268,21 +269,19 @@ func (r *Ring) Notify() {
 // has to Wake them. Between the publication and this stands an abi.Fence, one for any number of rings.
 func (r *Ring) TakeMark() bool { return r.atok.TakeClientMark() }
 
-var wakeByte = []byte{1}
+var wakeWord = binary.NativeEndian.AppendUint64(nil, 1)
 
 // Wake wakes all clients of the ring, whether they asked for it or not: somebody
 // may have died who took the mark and was about to. Any goroutine.
 //
-// The sockets are the daemon's own ends, so neither a full queue nor a flag that a
-// client sets can block it; a failed send means that a message is already waiting
-// there, or that nobody is.
+// No client has the eventfds, so none can make the write block (port.waiter).
 func (r *Ring) Wake() {
 	fds := r.waiters.Load()
 	if fds == nil {
 		return
 	}
 	for _, fd := range *fds {
-		_ = unix.Send(fd, wakeByte, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		_, _ = unix.Write(fd, wakeWord)
 	}
 }
 

@@ -157,16 +157,16 @@ func (r *clientRing) readAll() []slot { return r.read(int(r.Num())) }
 // sleeper has somebody sleep until the ring changes; woken says whether that is over.
 func sleeper(t *testing.T, r *ring.Ring) (woken func() bool) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) })
-	r.SetWaiters([]int{fds[0]})
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	r.SetWaiters([]int{fd})
 	r.Block().ArmClient()
 	return func() bool {
-		n, err := unix.Read(fds[1], make([]byte, 8))
-		return n == 1 && err == nil
+		n, err := unix.Read(fd, make([]byte, 8))
+		return n == 8 && err == nil
 	}
 }
 

@@ -202,25 +202,16 @@ static int view_peer(struct nmd_desc *d, struct nmd_ring *r)
 }
 
 /*
- * watch_both makes an epoll of the wake socket and a pipe's eventfd. The latter is
+ * watch_pipe adds a pipe's eventfd to the wake descriptor. It is
  * shared by all processes of this end, so nobody reads it: each write is an edge that
  * every epoll sees once.
  */
-static int watch_both(struct nmd_desc *d, struct nmd_answer *a)
+static int watch_pipe(struct nmd_desc *d, struct nmd_answer *a)
 {
-	struct epoll_event sock = {.events = EPOLLIN};
-	struct epoll_event pipe = {.events = EPOLLIN | EPOLLET, .data.u64 = NMD_PIPE_SLEEP};
-	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event pipe = {.events = EPOLLIN | EPOLLET, .data.u64 = NMD_WAKE_PIPE};
 
-	if (ep < 0)
+	if (REAL(epoll_ctl)(a->fds[NMD_FD_WAKE], EPOLL_CTL_ADD, a->fds[NMD_FD_PIPE_SLEEP], &pipe) < 0)
 		return errno;
-	if (REAL(epoll_ctl)(ep, EPOLL_CTL_ADD, a->fds[NMD_FD_WAKE], &sock) < 0 ||
-	    REAL(epoll_ctl)(ep, EPOLL_CTL_ADD, a->fds[NMD_FD_PIPE_SLEEP], &pipe) < 0) {
-		int err = errno;
-		REAL(close)(ep);
-		return err;
-	}
-	nmd_internal(ep, &d->wake);
 	nmd_internal(a->fds[NMD_FD_PIPE_SLEEP], &d->pipe_sleep);
 	nmd_internal(a->fds[NMD_FD_PIPE_WAKE], &d->pipe_wake);
 	a->fds[NMD_FD_PIPE_SLEEP] = a->fds[NMD_FD_PIPE_WAKE] = -1;
@@ -277,10 +268,11 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 	if (!err)
 		err = view_rings(d, pipe);
 	if (!err && pipe)
-		err = watch_both(d, a);
+		err = watch_pipe(d, a);
 	if (!err) {
-		nmd_internal(a->fds[NMD_FD_WAKE], pipe ? &d->sock : &d->wake);
-		a->fds[NMD_FD_WAKE] = -1;
+		nmd_internal(a->fds[NMD_FD_WAKE], &d->wake);
+		nmd_internal(a->fds[NMD_FD_HANGUP], &d->hangup);
+		a->fds[NMD_FD_WAKE] = a->fds[NMD_FD_HANGUP] = -1;
 	}
 	if (!err) {
 		nmd_csb_look(d);
@@ -298,7 +290,7 @@ int nmd_desc_adopt(struct nmd_desc *d, const struct nmd_bind *b, struct nmd_answ
 void nmd_unbind(struct nmd_desc *d)
 {
 	nmd_internal_close(&d->wake);
-	nmd_internal_close(&d->sock);
+	nmd_internal_close(&d->hangup);
 	nmd_internal_close(&d->pipe_sleep);
 	nmd_internal_close(&d->pipe_wake);
 	atomic_store(&d->csb, false);

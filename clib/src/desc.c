@@ -98,11 +98,12 @@ static struct nmd_desc *make(const struct stat *st, const char *path)
 		atomic_store(&d->dead, false);
 		atomic_store(&d->shared, false);
 		atomic_store(&d->wake, -1);
-		atomic_store(&d->sock, -1);
+		atomic_store(&d->hangup, -1);
 		atomic_store(&d->pipe_sleep, -1);
 		atomic_store(&d->pipe_wake, -1);
 		atomic_store(&d->spin, 0);
 		atomic_store(&d->waiters, 0);
+		atomic_store(&d->woken, false);
 		d->next = descs;
 		descs = d;
 		atomic_store(&d->refs, 1);
@@ -187,14 +188,6 @@ struct nmd_desc *nmd_desc_drop(int fd)
 	return nmd_fd_ptr(e);
 }
 
-/* wake_sock is the socket on which the daemon sends messages. */
-static int wake_sock(struct nmd_desc *d)
-{
-	int sock = atomic_load(&d->sock);
-
-	return sock >= 0 ? sock : atomic_load(&d->wake);
-}
-
 /*
  * await_unbound waits until the daemon has noticed that the last descriptor is
  * gone: close(2) on netmap returns after the port was released (NC B.11), and
@@ -206,7 +199,7 @@ static void await_unbound(struct nmd_desc *d)
 {
 	enum { WAIT_MS = 150, SHORT_MS = 20 };
 	static _Atomic bool in_vain;
-	struct pollfd p = {.fd = wake_sock(d), .events = 0};
+	struct pollfd p = {.fd = atomic_load(&d->hangup), .events = 0};
 	bool brief = atomic_load(&d->shared) || atomic_load(&in_vain);
 	int err = errno;
 
@@ -304,24 +297,12 @@ void nmd_desc_check(struct nmd_desc *d)
 
 void nmd_desc_drain(struct nmd_desc *d)
 {
-	enum { BOTH = 2 };
-	char b[16];
-	int err = errno, wake = wake_sock(d);
-	struct epoll_event ev[BOTH];
-	ssize_t n;
+	struct epoll_event ev[NMD_WAKE_PIPE];
+	int err = errno, n = REAL(epoll_wait)(atomic_load(&d->wake), ev, NMD_WAKE_PIPE, 0);
 
-	if (wake != atomic_load(&d->wake)) {
-		/* Takes the edge that the other end of a pipe made. Is there more? */
-		int got = REAL(epoll_wait)(atomic_load(&d->wake), ev, BOTH, 0);
-		if (got == 1 && ev[0].data.u64 == NMD_PIPE_SLEEP) {
-			errno = err;
-			return;
-		}
-	}
-	do
-		n = recv(wake, b, sizeof b, MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0 || errno != EAGAIN) {
+	for (int i = 0; i < n; i++) {
+		if ((uint32_t)ev[i].data.u64 != NMD_WAKE_HANGUP)
+			continue;
 		atomic_store(&d->dead, true);
 		nmd_session_alive(d->session); /* the port went, or the daemon did: tells the others */
 	}

@@ -36,12 +36,13 @@ struct nmd_desc {
 	atomic_bool csb; /* in CSB mode: no syncs, no polls (csb.h) */
 	struct nmd_csb_atok *atok; /* as this process named them, or NULL */
 	struct nmd_csb_ktoa *ktoa;
-	_Atomic int wake; /* readable when an armed ring changed: the socket below, or an epoll */
-	_Atomic int sock; /* on which the daemon says so, where wake is an epoll, else -1 */
-	_Atomic int pipe_sleep; /* the other end of a pipe says so here: in the epoll, too */
+	_Atomic int wake;	/* an epoll, readable when an armed ring changed or the daemon is gone */
+	_Atomic int hangup;	/* what says the latter, in there */
+	_Atomic int pipe_sleep; /* by which the other end of a pipe says the former, in there, too */
 	_Atomic int pipe_wake;	/* wakes the other end of a pipe */
 	_Atomic uint32_t spin;	/* how long a poll looks before it sleeps (spin.h), in nanoseconds */
 	_Atomic int waiters;
+	_Atomic bool woken; /* an event was seen and is still there: taken before the next sleep (poll.c) */
 	_Atomic bool shared; /* a child may have a copy, or somebody it came from */
 	_Atomic time_t checked; /* when the daemon was last seen alive */
 	uint32_t ntx, nrx;
@@ -58,9 +59,6 @@ struct nmd_desc {
 	char path[NMD_PATH_MAX]; /* of the daemon */
 	struct nmd_desc *next;	 /* all of them, or the free ones; under nmd_lock */
 };
-
-/* What the epoll that is d->wake says of a pipe's eventfd. */
-enum { NMD_PIPE_SLEEP = 1 };
 
 /* nmd_descs counts those in the table: 0 lets whole families of calls pass untouched. */
 extern _Atomic int nmd_descs;
@@ -112,7 +110,7 @@ static inline bool nmd_desc_gone(struct nmd_desc *d)
  * otherwise who only ever looks at rings. */
 void nmd_desc_check(struct nmd_desc *d);
 
-/* nmd_desc_drain reads the wake messages there are, and notices the daemon's end. */
+/* nmd_desc_drain takes the wake events there are, and notices the daemon's end. */
 void nmd_desc_drain(struct nmd_desc *d);
 
 void nmd_desc_forked(void);

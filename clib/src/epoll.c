@@ -9,7 +9,7 @@
 #include "txrx.h"
 
 /*
- * The kernel watches a descriptor's wake socket in its place, level-triggered, and
+ * The kernel watches a descriptor's wake descriptor in its place, level-triggered, and
  * every wait looks at the rings itself. So what a wait reports of netmap
  * descriptors are ring states, and the kernel's word only ends the sleep.
  */
@@ -115,7 +115,7 @@ static struct item *find(struct nmd_epset *e, int fd, const struct nmd_desc *d)
 	return NULL;
 }
 
-/* watch has the kernel watch the wake socket, if there is one by now. 0 or an errno. */
+/* watch has the kernel watch the wake descriptor, if there is one by now. 0 or an errno. */
 static int watch(int epfd, struct item *it)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = tag(it)};
@@ -307,7 +307,7 @@ static int filter(struct nmd_epset *e, struct epoll_event *evs, int n, bool drai
 	return kept;
 }
 
-/* sleep_enter counts this thread as one that waits for the items' wake sockets; false when
+/* sleep_enter counts this thread as one that waits for the items' wake descriptors; false when
  * somebody else does, who then reads them. */
 static bool sleep_enter(struct nmd_epset *e)
 {
@@ -462,7 +462,7 @@ void nmd_epoll_forget(struct nmd_desc *d)
 	pthread_mutex_unlock(&sets_lock);
 }
 
-/* In a child the parent's wake sockets are closed (nmd_internal_forget); a wait adds the child's. */
+/* In a child the parent's wake descriptors are closed (nmd_internal_forget); a wait adds the child's. */
 void nmd_epoll_forked(void)
 {
 	pthread_mutex_init(&sets_lock, NULL);

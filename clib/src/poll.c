@@ -195,6 +195,7 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 {
 	int64_t cap = c->out & NMD_SKIPPED ? NMD_LOOK_AGAIN : 0;
 	struct timespec ts;
+	bool again = false;
 
 	for (size_t i = 0; i < c->nitems; i++) {
 		struct item *it = &c->items[i];
@@ -203,10 +204,14 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		it->mine = nmd_wait_enter(it->d);
 		if (!it->mine)
 			cap = NMD_LOOK_AGAIN;
+		if (it->mine && atomic_exchange(&it->d->woken, false)) {
+			nmd_desc_drain(it->d);
+			again = true; /* what it was about is to be looked at after it was taken */
+		}
 	}
 	int64_t start = nmd_now_ns();
 	int r = kernel_set(c, true);
-	if (r == 0)
+	if (r == 0 && !again)
 		r = REAL(ppoll)(c->copy, c->n, nmd_deadline_left(until, cap, &ts), mask);
 	int err = errno;
 	int64_t slept = nmd_now_ns() - start;
@@ -215,10 +220,10 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		if (!it->d)
 			continue;
 		bool woken = r > 0 && c->copy[it->at].revents;
-		if (woken || r == 0) /* what others ended says nothing of this one */
+		if (woken || (r == 0 && !again)) /* what others ended says nothing of this one */
 			nmd_spin_slept(it->d, slept);
 		if (woken && it->mine)
-			nmd_desc_drain(it->d);
+			atomic_store(&it->d->woken, true);
 		nmd_wait_leave(it->d);
 	}
 	errno = err;

@@ -61,7 +61,7 @@ bool nmd_ready(const struct nmd_ring *r);
 /* nmd_idle: nothing new on a TX ring, and nobody refused what was there before. */
 bool nmd_idle(const struct nmd_ring *r);
 
-/* nmd_arm asks for a wake message at the ring's next change; look again after it. */
+/* nmd_arm asks to be woken at the ring's next change; look again after it. */
 void nmd_arm(struct nmd_ring *r);
 
 #endif

@@ -71,7 +71,7 @@ bool nmd_may_spin(struct nmd_desc *d)
 	return true;
 }
 
-/* sleep_taken waits for one wake message, or until the deadline: false then. */
+/* sleep_taken waits for one wake event, or until the deadline: false then. */
 static bool sleep_taken(struct nmd_desc *d, int64_t deadline)
 {
 	int64_t left = deadline - nmd_now_ns();

@@ -27,7 +27,7 @@ enum { NMD_WANT_TX = POLLOUT | POLLWRNORM, NMD_WANT_RX = POLLIN | POLLRDNORM };
 /* nmd_now_ns is the monotonic clock. */
 int64_t nmd_now_ns(void);
 
-/* nmd_arm_for asks for a wake message at the next change of the rings that events are about. */
+/* nmd_arm_for asks to be woken at the next change of the rings that events are about. */
 void nmd_arm_for(struct nmd_desc *d, short events);
 
 /* nmd_after makes the kicks that syncs of d's rings asked for. */
@@ -37,7 +37,7 @@ void nmd_after(struct nmd_desc *d, unsigned out);
 bool nmd_may_spin(struct nmd_desc *d);
 
 /*
- * A thread that waits for the wake socket brackets that with these two. Only one
+ * A thread that waits for the wake descriptor brackets that with these two. Only one
  * thread may read the messages, or it would take away another's; the others
  * look again after a while: nmd_wait_enter is true for that one.
  */

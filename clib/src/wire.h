@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define NMD_MAGIC 0x31444d4eu
-enum { NMD_VERSION = 1, NMD_MAX_MESSAGE = 8192, NMD_MAX_FDS = 5 };
+enum { NMD_VERSION = 2, NMD_MAX_MESSAGE = 8192, NMD_MAX_FDS = 6 };
 
 enum {
 	NMD_TYPE_SESSION = 1,
@@ -111,8 +111,11 @@ struct nmd_bind {
 
 enum { NMD_FEATURE_INDIRECT = 1 << 0, NMD_FEATURE_SECOND_HALF = 1 << 1 };
 
-enum { NMD_FD_REGION, NMD_FD_SYNC, NMD_FD_WAKE, NMD_BIND_FDS };
+enum { NMD_FD_REGION, NMD_FD_SYNC, NMD_FD_WAKE, NMD_FD_HANGUP, NMD_BIND_FDS };
 enum { NMD_FD_PIPE_SLEEP = NMD_BIND_FDS, NMD_FD_PIPE_WAKE, NMD_PIPE_FDS };
+
+/* What the events of NMD_FD_WAKE say of their reason. */
+enum { NMD_WAKE_RINGS = 1, NMD_WAKE_HANGUP, NMD_WAKE_PIPE };
 
 /* Whatever the compiler makes of it, the two sides must agree to the byte. */
 _Static_assert(sizeof(struct nmd_header) == 16, "netmap/wire");

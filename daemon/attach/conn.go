@@ -325,11 +325,11 @@ func (c *conn) bound(ctx context.Context, sess *port.Session) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	wake := fds[wire.FDWake]
+	wake, hangup := fds[wire.FDWake], fds[wire.FDHangup]
 	return result{
 		body: abi.Encode(abi.Encode(nil, bind), c.reg),
 		fds:  fds[:],
-		done: func() { _ = unix.Close(wake) }, // the client's end: now its own
+		done: func() { _, _ = unix.Close(wake), unix.Close(hangup) }, // the client's: now its own
 	}, nil
 }
 

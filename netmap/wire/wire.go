@@ -41,13 +41,13 @@ import (
 // built from one tree, and a clear refusal beats a guess.
 const (
 	Magic   = 0x31444d4e // "NMD1"
-	Version = 1
+	Version = 2
 )
 
 // Limits of a message.
 const (
 	MaxMessage = 8192
-	MaxFDs     = 5
+	MaxFDs     = 6
 )
 
 // Message types. An answer has the type of its request with Answer set.
@@ -223,11 +223,20 @@ const (
 const (
 	FDRegion = iota
 	FDSync
-	FDWake
+	FDWake      // an epoll: readable when a ring changed that was armed, or on FDHangup
+	FDHangup    // a socket that the daemon closes when the port or the daemon goes, or the descriptor is released
 	BindFDs     // how many there are
 	FDPipeSleep = iota - 1
 	FDPipeWake
 	PipeFDs // how many there are with a pipe
+)
+
+// What the events of FDWake say of their reason (epoll_event.data). Events that tell of rings are edges. Who gets FDPipeSleep,
+// the eventfd by which the other end of a pipe says the same, adds it.
+const (
+	WakeRings  = 1
+	WakeHangup = 2
+	WakePipe   = 3
 )
 
 // ErrMalformed is wrapped by every error about the form of a message.

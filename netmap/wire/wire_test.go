@@ -59,12 +59,13 @@ func TestLayouts(t *testing.T) {
 		}
 	}
 	for what, n := range map[string][2]int{
-		"HeaderSize": {HeaderSize, 16}, "OptionSize": {OptionSize, 16}, "MaxMessage": {MaxMessage, 8192}, "MaxFDs": {MaxFDs, 5},
+		"HeaderSize": {HeaderSize, 16}, "OptionSize": {OptionSize, 16}, "MaxMessage": {MaxMessage, 8192}, "MaxFDs": {MaxFDs, 6},
 		"TypeSession": {TypeSession, 1}, "TypeControl": {TypeControl, 2}, "TypeJoin": {TypeJoin, 3}, "TypeRedeem": {TypeRedeem, 4},
 		"TypeLegacy": {TypeLegacy, 5}, "TypeIface": {TypeIface, 6}, "TypeParam": {TypeParam, 7},
 		"ParamGet": {ParamGet, 1}, "ParamSet": {ParamSet, 2}, "ParamList": {ParamList, 3}, "Answer": {Answer, 0x8000},
-		"FDRegion": {FDRegion, 0}, "FDSync": {FDSync, 1}, "FDWake": {FDWake, 2}, "BindFDs": {BindFDs, 3},
-		"FDPipeSleep": {FDPipeSleep, 3}, "FDPipeWake": {FDPipeWake, 4}, "PipeFDs": {PipeFDs, 5}, "Version": {Version, 1},
+		"FDRegion": {FDRegion, 0}, "FDSync": {FDSync, 1}, "FDWake": {FDWake, 2}, "FDHangup": {FDHangup, 3}, "BindFDs": {BindFDs, 4},
+		"FDPipeSleep": {FDPipeSleep, 4}, "FDPipeWake": {FDPipeWake, 5}, "PipeFDs": {PipeFDs, 6}, "Version": {Version, 2},
+		"WakeRings": {WakeRings, 1}, "WakeHangup": {WakeHangup, 2}, "WakePipe": {WakePipe, 3},
 	} {
 		if n[0] != n[1] {
 			t.Errorf("%s is %d, want %d", what, n[0], n[1])
@@ -111,7 +112,7 @@ func TestParseRefuses(t *testing.T) {
 		{"nothing", nil, "a header has 16 bytes, have 0"},
 		{"a part of a header", good()[:15], "a header has 16 bytes, have 15"},
 		{"magic", change(0, 0), "magic is 0x31444d00, want 0x31444d4e"},
-		{"version", change(4, 2), "attach protocol version 2, this side speaks 1: client library and netmapd must be of one release"},
+		{"version", change(4, 3), "attach protocol version 3, this side speaks 2: client library and netmapd must be of one release"},
 		{"longer than it says", append(good(), 0), "header says 24 bytes, have 25"},
 		{"shorter than it says", good()[:23], "header says 24 bytes, have 23"},
 		{"a length above 2^31", change(11, 0xff), "header says 4278190104 bytes, have 24"},

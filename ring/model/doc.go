@@ -60,8 +60,8 @@
 // late clearing takes that mark away. Nor does a client ever clear it: it would take back
 // the mark of another that sleeps.
 //
-// A message is remembered: a kick is an edge of an eventfd that nobody reads, a wake is a
-// byte in a socket. One that comes late or for nothing costs a turn of the loop.
+// A message is remembered: a kick is an edge of an eventfd that nobody reads, a wake is one of
+// an eventfd in an epoll. One that comes late or for nothing costs a turn of the loop.
 //
 // A CSB in a client's own memory that lcores serve (docs/csb.md) is the same, whose client stores cur
 // and head one after the other, as drawn.

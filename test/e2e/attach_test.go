@@ -54,7 +54,7 @@ func TestMalformedMessages(t *testing.T) {
 		{"much too long", make([]byte, 100_000), nil, "longer than 8192 bytes"},
 		{"wrong magic", patched(sessionMessage(), atMagic, 'X'), nil, "magic is 0x31444d58, want 0x31444d4e"},
 		{"no magic", make([]byte, 64), nil, "magic is 0x0"},
-		{"wrong version", patched(sessionMessage(), atVersion, 9), nil, "attach protocol version 9, this side speaks 1"},
+		{"wrong version", patched(sessionMessage(), atVersion, 9), nil, "attach protocol version 9, this side speaks 2"},
 		{"length says more", patched(sessionMessage(), atLength, 200), nil, "header says 200 bytes, have 16"},
 		{"length says less", patched(registerMessage(s.Token, "vale0:a", reg), atLength, 16, 0), nil, "header says 16 bytes"},
 		{"length is huge", patched(sessionMessage(), atLength, 255, 255, 255, 255), nil, "header says 4294967295 bytes, have 16"},

@@ -256,7 +256,7 @@ func blocker(k *talk) error {
 	if err != nil {
 		return err
 	}
-	for _, fd := range []int{p.fd, p.session.fd, p.session.kick, p.regionFD, p.syncFD, p.wakeFD} {
+	for _, fd := range []int{p.fd, p.session.fd, p.session.kick, p.regionFD, p.syncFD, p.wakeFD, p.hangupFD} {
 		fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		if err == nil {
 			_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, fl&^unix.O_NONBLOCK)
@@ -271,7 +271,7 @@ func blocker(k *talk) error {
 		return fmt.Errorf("fill the kick: %w", err)
 	}
 	// Whether the daemon's end takes anything or refuses it all, it is full then.
-	fill(p.wakeFD, []byte("to the daemon, which never reads it"))
+	fill(p.hangupFD, []byte("to the daemon, which never reads it"))
 	k.say("ready")
 	woken := 0
 	for {
@@ -285,7 +285,7 @@ func blocker(k *talk) error {
 			}
 		default:
 		}
-		// The daemon clears the mark as it wakes us, and we never read the message.
+		// The daemon clears the mark as it wakes us, and we never look at the event.
 		p.rxBlock.ArmClient()
 		p.txBlock.ArmClient()
 		time.Sleep(50 * time.Microsecond)
@@ -298,13 +298,13 @@ func blocker(k *talk) error {
 	}
 }
 
-// A client that kicks without reason or end, shuts its wake socket down, and
+// A client that kicks without reason or end, shuts down what the daemon would hang up, and
 // drains the kick that the daemon watches.
 func TestKickStorm(t *testing.T) {
 	d := startDaemon(t)
 	w := d.watch(t)
 	p := d.openRaw(t, "vale0:storm", allRings())
-	must(t, unix.Shutdown(p.wakeFD, unix.SHUT_RDWR))
+	must(t, unix.Shutdown(p.hangupFD, unix.SHUT_RDWR))
 	sender := d.open(t, "vale0:sender")
 	var buf [frameLen]byte
 	for i := range uint64(20_000) {

@@ -184,14 +184,15 @@ func (s *rawSession) close() {
 // rawPort is a bound port with its memory mapped and its descriptors in hand.
 type rawPort struct {
 	*rawConn
-	session                  *rawSession
-	bind                     wire.Bind
-	regionFD, syncFD, wakeFD int
-	pipeFDs                  []int
-	region, sync             []byte
-	tx, rx                   abi.Ring // the first ones
-	txBlock, rxBlock         *abi.SyncBlock
-	bufs                     abi.Bufs
+	session          *rawSession
+	bind             wire.Bind
+	regionFD, syncFD int
+	wakeFD, hangupFD int
+	pipeFDs          []int
+	region, sync     []byte
+	tx, rx           abi.Ring // the first ones
+	txBlock, rxBlock *abi.SyncBlock
+	bufs             abi.Bufs
 }
 
 // openRaw opens a session and a port and maps everything.
@@ -210,7 +211,8 @@ func openRaw(dir, name string, reg abi.Register) (p *rawPort, err error) {
 	if a.Errno != 0 || len(a.fds) != wire.BindFDs && len(a.fds) != wire.PipeFDs {
 		return nil, fmt.Errorf("register %s: %w: %s", name, unix.Errno(a.Errno), a.text)
 	}
-	p.regionFD, p.syncFD, p.wakeFD = a.fds[wire.FDRegion], a.fds[wire.FDSync], a.fds[wire.FDWake]
+	p.regionFD, p.syncFD = a.fds[wire.FDRegion], a.fds[wire.FDSync]
+	p.wakeFD, p.hangupFD = a.fds[wire.FDWake], a.fds[wire.FDHangup]
 	p.pipeFDs = a.fds[wire.BindFDs:]
 	var ctl wire.Control
 	rest, err := wire.Take(a.rest, &ctl)
@@ -264,7 +266,7 @@ func mapFile(fd int) ([]byte, error) {
 func (p *rawPort) close() {
 	_ = unix.Munmap(p.region)
 	_ = unix.Munmap(p.sync)
-	for _, fd := range append(p.pipeFDs, p.regionFD, p.syncFD, p.wakeFD) {
+	for _, fd := range append(p.pipeFDs, p.regionFD, p.syncFD, p.wakeFD, p.hangupFD) {
 		_ = unix.Close(fd)
 	}
 	p.rawConn.close()
