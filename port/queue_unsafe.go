@@ -10,7 +10,7 @@ import (
 )
 
 // burst is how many frames are asked of a device at a time.
-const burst = 256
+const burst = 128
 
 // rxQueue is a receive queue of a device as a source of frames. The frames lie
 // in mbufs, which go back at the next burst.
