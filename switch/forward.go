@@ -22,7 +22,6 @@ type work struct {
 	sorted  []uint16         // the one of frames and order that is sorted by groups
 	merged  [MaxBatch]uint16 // unicast and flood of one destination
 	touched []uint16         // groups that have frames
-	seen    uint64           // keeps the compiler from leaving out what look reads
 }
 
 // forward moves the batch that the poller holds.
@@ -94,29 +93,26 @@ func (w *work) add(i int, dst, src uint64) {
 	w.n++
 }
 
-// look finds the place of each address and reads it, as a search will: here no read waits for another one, which in a table
-// larger than the cache is most of what a search costs.
+// look finds the place of each address and asks for what is there: here nothing waits for anything, and waiting is, in a table
+// larger than the cache, most of what a search costs.
 func (w *work) look(t *table) {
 	if t.compat {
 		w.lookCompat(t)
 		return
 	}
-	var seen uint64
 	p := &run{dst: ^uint64(0), src: ^uint64(0)}
 	for k := range w.run[:w.runs] {
 		r := &w.run[k]
 		r.dstAt, r.srcAt = p.dstAt, p.srcAt
 		if r.dst != p.dst {
 			r.dstAt = t.hash(r.dst)
-			seen += t.word(r.dstAt)
 		}
 		if r.src != p.src {
 			r.srcAt = t.hash(r.src)
-			seen += t.word(r.srcAt)
 		}
 		p = r
 	}
-	w.seen = seen
+	prefetchPlaces(&w.run[0], uint64(w.runs), &t.words[0], uint64(len(t.words)-1))
 }
 
 // lookCompat is look for the reference's table, which fits a cache.
@@ -128,55 +124,42 @@ func (w *work) lookCompat(t *table) {
 }
 
 // resolve learns the sources and finds the group of each run: the index of
-// the destination port, or that of the flood. Frames are taken in order, so that
-// what is learned counts for those that follow (NC E.5.2). Runs without a
+// the destination port, or that of the flood. Runs without a
 // destination are dropped from the work.
 //
-// Runs of equal addresses are looked up once. Nothing is remembered from one
-// batch to the next, so a station that moves is always noticed, other than in
+// Nothing is remembered from one batch to the next, so a station that moves is always noticed, other than in
 // the reference (NC E.5.1 step 3).
 func (pl *Poller) resolve(v *view, s *source) {
-	const none = ^uint64(0)
-	w := &pl.work
-	flood := uint16(len(v.dest))
+	w, t := &pl.work, v.tab
 	self := uint16(s.port.index)
-	seen := entry(0, s.port.index, v.epoch)
-	lastSrc, lastDst, group := none, none, flood
-	learning := !v.dest[self].noLearning
+	if seen := entry(0, s.port.index, v.epoch); v.dest[self].noLearning || w.known(t, seen) {
+		w.find(v)
+	} else {
+		w.learn(v, seen)
+	}
+	runs := w.run[:w.runs]
 	kept, end := 0, uint16(w.n)
-	for k := range w.run[:w.runs] {
-		r := &w.run[k]
-		r.n = end - r.from
-		if k+1 < w.runs {
-			r.n = w.run[k+1].from - r.from
-		}
-		if r.src != lastSrc {
-			lastSrc = r.src
-			if r.src&1 == 0 && learning && v.tab.learnAt(r.srcAt, r.src|seen) {
-				lastDst = none
-			}
-		}
-		if r.dst != lastDst {
-			lastDst, group = r.dst, flood
-			if r.dst&1 == 0 {
-				group = v.find(r)
-			}
-		}
-		switch {
-		case group == self:
+	for k := len(runs) - 1; k >= 0; k-- {
+		r := &runs[k]
+		r.n, end = end-r.from, r.from
+	}
+	for k := range runs {
+		r := &runs[k]
+		g := r.group
+		switch g {
+		case self:
 			s.ctr.Drops[OwnAddress] += uint64(r.n)
 			continue
-		case group > flood:
+		case vacant:
 			s.ctr.Drops[VacantPort] += uint64(r.n)
 			continue
 		}
-		if v.count[group] == 0 {
-			w.touched = append(w.touched, group)
+		if v.count[g] == 0 {
+			w.touched = append(w.touched, g)
 		}
-		v.count[group] += r.n
-		r.group = group
+		v.count[g] += r.n
 		if kept != k {
-			w.run[kept] = *r
+			runs[kept] = *r
 		}
 		kept++
 	}
@@ -185,30 +168,97 @@ func (pl *Poller) resolve(v *view, s *source) {
 		w.sorted = w.frames[:]
 	}
 	w.runs = kept
-	if v.tab.crowded() {
-		pl.wantGrowth(v.tab)
+	if t.crowded() {
+		pl.wantGrowth(t)
 	}
+}
+
+// known says that there is nothing to learn, which is nearly always so: the addresses of all senders are in their places.
+// seen is what their entries say beside the address.
+func (w *work) known(t *table, seen uint64) bool {
+	last := ^uint64(0)
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		if r.src != last && r.src&1 == 0 && t.word(r.srcAt) != r.src|seen {
+			return false
+		}
+		last = r.src
+	}
+	return true
+}
+
+// find finds the groups of the runs. Runs of equal addresses are looked up once.
+func (w *work) find(v *view) {
+	last, group := ^uint64(0), uint16(0)
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		if r.dst != last {
+			last, group = r.dst, v.lookup(r)
+		}
+		r.group = group
+	}
+}
+
+// learn is find for runs whose sources are to be learned. They are taken in order, so that what is learned counts for
+// those that follow (NC E.5.2).
+func (w *work) learn(v *view, seen uint64) {
+	const none = ^uint64(0)
+	lastSrc, lastDst, group := none, none, uint16(0)
+	for k := range w.run[:w.runs] {
+		r := &w.run[k]
+		if r.src != lastSrc {
+			lastSrc = r.src
+			if r.src&1 == 0 && v.tab.learnAt(r.srcAt, r.src|seen) {
+				lastDst = none
+			}
+		}
+		if r.dst != lastDst {
+			lastDst, group = r.dst, v.lookup(r)
+		}
+		r.group = group
+	}
+}
+
+// lookup is the group of a run.
+func (v *view) lookup(r *run) uint16 {
+	if r.dst&1 != 0 {
+		return v.group[0]
+	}
+	// Nearly always an address is in its place, or there is nothing.
+	e := v.tab.word(r.dstAt)
+	if e&macMask != r.dst && e != 0 {
+		e = v.tab.lookupAt(r.dstAt, r.dst)
+	}
+	return v.groupOf(e)
 }
 
 // vacant is the group of frames for a port that left.
 const vacant = ^uint16(0)
 
-// find returns the group of a run to a unicast address. Another lcore may have learned
+// groupOf is the group of the frames to an address, of whom the table says e, 0 for nothing. Another lcore may have learned
 // it on a port that this poller's view does not have yet.
-func (v *view) find(r *run) uint16 {
+func (v *view) groupOf(e uint64) uint16 {
+	if i := e >> portShift & portMask; i < uint64(len(v.group)) {
+		return v.group[i]
+	}
+	return v.stray
+}
+
+// setGroups says which ports there are.
+func (v *view) setGroups() {
 	flood := uint16(len(v.dest))
-	e := v.tab.lookupAt(r.dstAt, r.dst)
-	if e == 0 {
-		return flood
-	}
-	i := entryPort(e)
-	if i < len(v.dest) && v.dest[i].port != nil {
-		return uint16(i)
-	}
+	v.stray = flood
 	if v.compat {
-		return vacant
+		v.stray = vacant
 	}
-	return flood
+	v.group = append(make([]uint16, 0, len(v.dest)+1), flood)
+	for i := range v.dest {
+		g := v.stray
+		if v.dest[i].port != nil {
+			g = uint16(i)
+		}
+		v.group = append(v.group, g)
+	}
 }
 
 func (pl *Poller) wantGrowth(t *table) {
@@ -268,8 +318,10 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
+		pl.batch.asked = many
 		pl.send(&v.dest[g], v.dest[g].ring(s.ring), w.list(v, g))
 	}
+	pl.batch.asked = false
 	if !flooding {
 		return
 	}

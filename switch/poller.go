@@ -69,6 +69,8 @@ type view struct {
 	compat bool
 	dest   []dest   // by port index
 	active []uint16 // indices in use, ascending
+	group  []uint16 // by port index + 1, as entries of the table have it: where its frames go; first those of unknown addresses
+	stray  uint16   // where those for ports go that are not in here
 
 	// Scratch of one batch, by port index; the element after the last port is
 	// the flood's.

@@ -33,3 +33,22 @@ TEXT ·prefetchRing(SB), NOSPLIT, $0-16
 	PREFETCHT0 (SI)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x4E; BYTE $0x40 // PREFETCHW 64(SI)
 	RET
+
+// func prefetchPlaces(runs *run, n uint64, words *uint64, mask uint64)
+TEXT ·prefetchPlaces(SB), NOSPLIT, $0-32
+	MOVQ runs+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ words+16(FP), DI
+	MOVQ mask+24(FP), DX
+
+loop:
+	MOVQ run_dstAt(SI), AX
+	MOVQ run_srcAt(SI), BX
+	ANDQ DX, AX
+	ANDQ DX, BX
+	PREFETCHT0 (DI)(AX*8)
+	PREFETCHT0 (DI)(BX*8)
+	ADDQ $run__size, SI
+	DECQ CX
+	JNE  loop
+	RET

@@ -10,4 +10,6 @@ import (
 
 func prefetchBufs(*abi.Slot, uint64, unsafe.Pointer, uint64, uint64) {}
 
+func prefetchPlaces(*run, uint64, *uint64, uint64) {}
+
 func prefetchRing(*abi.Slot, *abi.SyncBlock) {}

@@ -24,3 +24,9 @@ func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint
 //
 //go:noescape
 func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
+
+// prefetchPlaces asks for the words of a table that the searches for the addresses of n > 0 runs begin with. mask is one less than
+// their number.
+//
+//go:noescape
+func prefetchPlaces(runs *run, n uint64, words *uint64, mask uint64)

@@ -95,7 +95,10 @@ func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frame
 	num, size, base := slots.Num(), uint64(bufs.Size()), bufs.Base()
 	for len(list) > 0 {
 		run := min(uint32(len(list)), num-at)
-		prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
+		if !b.asked {
+			prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
+		}
+		b.asked = false
 		for end := at + run; at < end; {
 			n, moved := copyFrames(slots.At(at), uint64(end-at), &list[0], b, base, size, uint64(bufs.Num()))
 			frames += n

@@ -269,6 +269,7 @@ func (s *Switch) publish() {
 				v.active = append(v.active, uint16(i))
 			}
 		}
+		v.setGroups()
 		pl.view.Store(v)
 	}
 }
