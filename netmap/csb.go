@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -127,10 +128,10 @@ func (c *CSB) Wait(ctx context.Context, rings Events, idle func() bool) error {
 	return err
 }
 
-// gone reports whether nobody serves the rings any more.
+// gone reports whether nobody serves some ring any more: its lcore wakes whoever waits for it, of all the port's rings.
 func (c *CSB) gone() bool {
-	d := c.d
-	return d.gone() || d.rings()[0].blk.State() == abi.RingStopped
+	stopped := func(r *Ring) bool { return r.blk.State() == abi.RingStopped }
+	return c.d.gone() || slices.ContainsFunc(c.d.tx, stopped) || slices.ContainsFunc(c.d.rx, stopped)
 }
 
 // mapCSB maps the arrays that the daemon has taken.
