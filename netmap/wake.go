@@ -191,7 +191,10 @@ func (w *wake) hangup() {
 }
 
 func (w *wake) close() {
-	_, _ = w.f.Close(), unix.Close(w.hang)
+	if w.f.Close() != nil {
+		return // it is closed: its numbers may be somebody else's by now
+	}
+	_ = unix.Close(w.hang)
 	if w.pipe >= 0 {
 		_ = unix.Close(w.pipe)
 	}
