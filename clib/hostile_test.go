@@ -57,7 +57,7 @@ func newLiar(t *testing.T, seed uint64) *liar {
 		state[256*i+76] = 1 // running
 	}
 	_, _ = unix.Pwrite(l.fds[wire.FDSync], l.spoil(state), 0)
-	l.fds[wire.FDWake] = -1 // made for each answer
+	l.fds[wire.FDWake], l.fds[wire.FDHangup] = -1-wire.FDWake, -1-wire.FDHangup // made for each answer
 	l.kick = own(unix.Eventfd(0, unix.EFD_CLOEXEC))
 	return l
 }
@@ -149,16 +149,26 @@ func (l *liar) serve(c *net.UnixConn) {
 			return
 		}
 		if msg, fds := l.answer(buf[:n]); len(msg) > 0 {
-			wake, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+			hangup, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
 				return
 			}
-			ends = append(ends, wake[0])
-			if i := slices.Index(fds, -1); i >= 0 {
-				fds[i] = wake[1]
+			ends = append(ends, hangup[0])
+			wake, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+			if err != nil {
+				return
+			}
+			_ = unix.EpollCtl(wake, unix.EPOLL_CTL_ADD, hangup[1], &unix.EpollEvent{Events: unix.EPOLLRDHUP, Fd: wire.WakeHangup})
+			for i, fd := range fds {
+				switch fd {
+				case -1 - wire.FDWake:
+					fds[i] = wake
+				case -1 - wire.FDHangup:
+					fds[i] = hangup[1]
+				}
 			}
 			_ = unix.Sendmsg(reply[0], msg, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
-			_ = unix.Close(wake[1])
+			_, _ = unix.Close(wake), unix.Close(hangup[1])
 		}
 		_ = unix.Close(reply[0])
 	}

@@ -126,6 +126,10 @@ int main(void)
 	CONST(NMD_FD_REGION, "FDRegion");
 	CONST(NMD_FD_SYNC, "FDSync");
 	CONST(NMD_FD_WAKE, "FDWake");
+	CONST(NMD_FD_HANGUP, "FDHangup");
+	CONST(NMD_WAKE_RINGS, "WakeRings");
+	CONST(NMD_WAKE_HANGUP, "WakeHangup");
+	CONST(NMD_WAKE_PIPE, "WakePipe");
 	CONST(NMD_BIND_FDS, "BindFDs");
 	CONST(NMD_FD_PIPE_SLEEP, "FDPipeSleep");
 	CONST(NMD_FD_PIPE_WAKE, "FDPipeWake");
