@@ -32,7 +32,6 @@ type Batch struct {
 	// device can send them from where they are. It is good until Done.
 	Origin unsafe.Pointer
 
-	asked  bool       // the buffers that the next delivery begins with have been asked for
 	limit  int        // slots to take at most
 	ctr    *Counters  // of the port that the source belongs to
 	stages *stopwatch // of the poller, nil for a link

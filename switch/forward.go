@@ -248,7 +248,7 @@ func (v *view) groupOf(e uint64) uint16 {
 func (v *view) setGroups() {
 	flood := uint16(len(v.dest))
 	v.stray = flood
-	if v.compat {
+	if v.tab.compat {
 		v.stray = vacant
 	}
 	v.group = append(make([]uint16, 0, len(v.dest)+1), flood)
@@ -318,10 +318,8 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
-		pl.batch.asked = many
 		pl.send(&v.dest[g], v.dest[g].ring(s.ring), w.list(v, g))
 	}
-	pl.batch.asked = false
 	if !flooding {
 		return
 	}

@@ -66,7 +66,6 @@ type Poller struct {
 type view struct {
 	tab    *table
 	epoch  uint64
-	compat bool
 	dest   []dest   // by port index
 	active []uint16 // indices in use, ascending
 	group  []uint16 // by port index + 1, as entries of the table have it: where its frames go; first those of unknown addresses

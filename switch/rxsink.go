@@ -95,10 +95,7 @@ func (s *RxSink) fillSingle(b *Batch, list []uint16, at uint32, d *Drops) (frame
 	num, size, base := slots.Num(), uint64(bufs.Size()), bufs.Base()
 	for len(list) > 0 {
 		run := min(uint32(len(list)), num-at)
-		if !b.asked {
-			prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
-		}
-		b.asked = false
+		prefetchBufs(slots.At(at), uint64(min(run, ahead)), base, size, uint64(bufs.Num()))
 		for end := at + run; at < end; {
 			n, moved := copyFrames(slots.At(at), uint64(end-at), &list[0], b, base, size, uint64(bufs.Num()))
 			frames += n

@@ -255,7 +255,7 @@ func (s *Switch) publish() {
 	for _, pl := range s.pollers {
 		pl.prepare(s.ports)
 		v := &view{
-			tab: s.tab, epoch: s.epoch, compat: s.opt.Compat,
+			tab: s.tab, epoch: s.epoch,
 			dest:  make([]dest, len(s.ports)),
 			count: make([]uint16, len(s.ports)+1),
 			first: make([]uint16, len(s.ports)+1),
