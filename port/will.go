@@ -165,23 +165,22 @@ func (w *will) record(what string, id any, to interface{ judge() error }) error 
 	return to.judge()
 }
 
-// number makes a bare descriptor of a file.
-func number(f *os.File) (int, error) {
-	defer f.Close() //nolint:errcheck // there is another
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return -1, fmt.Errorf("take over %s: %w", f.Name(), err)
-	}
-	return fd, unix.SetNonblock(fd, true) // Fd makes it a blocking one
-}
-
 // number takes a file as a bare descriptor, -1 with an error.
 func (w *will) number(what string, id any) (int, error) {
 	f, err := w.take(what, id)
 	if err != nil {
 		return -1, err
 	}
-	return number(f)
+	defer f.Close() //nolint:errcheck // there is another
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, fmt.Errorf("take over %s: %w", f.Name(), err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // Fd makes it a blocking one
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("take over %s: %w", f.Name(), err)
+	}
+	return fd, nil
 }
 
 func (g *Registry) inheritSession(id uint32) (err error) {
@@ -196,20 +195,16 @@ func (g *Registry) inheritSession(id uint32) (err error) {
 	if err := w.record("token", id, &r); err != nil {
 		return err
 	}
-	kick, err := w.take("kick", id)
+	kick, err := w.number("kick", id)
 	if err != nil {
 		return err
 	}
 	conn, err := w.take("session", id)
 	if err != nil {
-		_ = kick.Close()
+		_ = unix.Close(kick)
 		return err
 	}
-	s := &Session{ID: id, Caller: r.Caller, lcores: map[*lcore.Lcore]struct{}{}}
-	if s.kick, err = number(kick); err != nil {
-		_ = conn.Close()
-		return err
-	}
+	s := &Session{ID: id, Caller: r.Caller, kick: kick, lcores: map[*lcore.Lcore]struct{}{}}
 	g.sessions[s] = struct{}{}
 	w.sessions[id] = s
 	w.heirs = append(w.heirs, Heir{Conn: conn, Session: s, Token: r.Token})

@@ -298,6 +298,7 @@ void nmd_desc_check(struct nmd_desc *d)
 void nmd_desc_drain(struct nmd_desc *d)
 {
 	struct epoll_event ev[NMD_WAKE_PIPE];
+	atomic_store(&d->woken, false);
 	int err = errno, n = REAL(epoll_wait)(atomic_load(&d->wake), ev, NMD_WAKE_PIPE, 0);
 
 	for (int i = 0; i < n; i++) {

@@ -204,7 +204,7 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		it->mine = nmd_wait_enter(it->d);
 		if (!it->mine)
 			cap = NMD_LOOK_AGAIN;
-		if (it->mine && atomic_exchange(&it->d->woken, false)) {
+		if (it->mine && atomic_load(&it->d->woken)) {
 			nmd_desc_drain(it->d);
 			again = true; /* what it was about is to be looked at after it was taken */
 		}

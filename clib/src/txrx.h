@@ -38,7 +38,7 @@ bool nmd_may_spin(struct nmd_desc *d);
 
 /*
  * A thread that waits for the wake descriptor brackets that with these two. Only one
- * thread may read the messages, or it would take away another's; the others
+ * thread may take the events, or it would take away another's; the others
  * look again after a while: nmd_wait_enter is true for that one.
  */
 static inline bool nmd_wait_enter(struct nmd_desc *d) { return atomic_fetch_add(&d->waiters, 1) == 0; }
