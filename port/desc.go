@@ -223,13 +223,17 @@ func (d *Desc) take(ctx context.Context, i int, k *kring) error {
 	if k.users++; k.users > 1 {
 		return nil
 	}
+	err := d.port.region.Open(k.obj)
 	// An earlier user may still have it mapped, and have written to it since.
-	var err error
-	if d.port.be.keeps() {
+	switch {
+	case err != nil:
+	case d.port.be.keeps():
 		err = d.port.be.resume(ctx, k)
-	} else if err = k.unserve(ctx); err == nil { // an lcore that was stuck had it elsewhere
-		k.Reset()
-		err = d.serveCSB(ctx, i, k)
+	default:
+		if err = k.unserve(ctx); err == nil { // an lcore that was stuck had it elsewhere
+			k.Reset()
+			err = d.serveCSB(ctx, i, k)
+		}
 	}
 	k.SetBound(true)
 	if err == nil {
@@ -280,18 +284,26 @@ func (d *Desc) give(ctx context.Context, k *kring) error {
 	k.src = nil
 	k.SetOffsets(nil)
 	k.Clear()
-	k.drained = p.region.Drain(k.obj) == nil
-	k.stale = !k.drained
+	k.left = true
 	return nil
 }
 
-// refill gives drained rings new buffers. That comes after all that the client had was taken back: a buffer that it put
-// into two places must not be back in a ring when the second place is looked at.
+// refill gives the rings that lost their last user new buffers, all at once: a buffer that a client put into two places must
+// not be back in a ring when the second place is looked at.
 func (d *Desc) refill() {
+	var left []*kring
+	var objs []shm.Ring
 	for _, k := range d.bound() {
-		if k.drained {
-			k.drained, k.stale = false, d.port.region.Renew(k.obj) != nil
+		if k.left {
+			left, objs = append(left, k), append(objs, k.obj)
 		}
+	}
+	if left == nil {
+		return
+	}
+	err := d.port.region.Renew(objs...)
+	for _, k := range left {
+		k.left, k.stale = false, err != nil
 	}
 }
 

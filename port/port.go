@@ -53,14 +53,14 @@ type port struct {
 // kring is one ring with what the control plane must know of it.
 type kring struct {
 	*ring.Ring
-	obj     shm.Ring
-	lc      *lcore.Lcore // that it belongs to
-	users   int
-	excl    *Desc
-	stale   bool           // its last user left too few buffers to renew it
-	drained bool           // its last user is going, and its buffers are back
-	src     *vale.TxSource // a VALE TX ring that is being polled
-	watch   watchers       // monitors
+	obj   shm.Ring
+	lc    *lcore.Lcore // that it belongs to
+	users int
+	excl  *Desc
+	stale bool           // its last user left too few buffers to renew it
+	left  bool           // its last user is going
+	src   *vale.TxSource // a VALE TX ring that is being polled
+	watch watchers       // monitors
 }
 
 // String names the ring as people do: tx0, rx1.

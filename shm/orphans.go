@@ -43,7 +43,7 @@ func (r *Region) Stats() Stats {
 	return s
 }
 
-// Sweep looks for buffers that are a client's and stand in no slot: a client
+// Sweep looks for buffers that are a client's, or a ring's, and stand in no slot: a client
 // that died between two writes of a swap leaves such. They are orphans, and
 // given back at the second sweep that finds them, unless a descriptor holds
 // extra buffers, which may be anywhere in its memory. The two sweeps lie apart
@@ -54,32 +54,15 @@ func (r *Region) Stats() Stats {
 func (r *Region) Sweep(seen map[uint32]bool) (next map[uint32]bool, reclaimed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	inSlot := make([]bool, r.geo.Buf.Count)
-	for i := range r.c.rings {
-		rec := &r.c.rings[i]
-		if rec.used == 0 {
-			continue
-		}
-		v, err := r.data.Mem().Ring(r.geo.RingOffset()+uint64(i)*uint64(r.geo.Ring.Size), rec.slots)
-		if err != nil {
-			continue // cannot be: the record is ours
-		}
-		err = r.Touch(func() {
-			for s := range v.Num() {
-				if idx := v.Load(s).Idx(); r.bufs.Valid(idx) {
-					inSlot[idx] = true
-				}
-			}
-		})
-		if err != nil {
-			return nil, 0 // nothing can be told of buffers whose slots are gone
-		}
+	var standing []bool
+	if r.Touch(func() { standing = r.standing() }) != nil {
+		return nil, 0 // nothing can be told of buffers whose slots are gone
 	}
 	next = map[uint32]bool{}
 	for i := range r.c.bufs {
 		idx := uint32(i)
-		switch {
-		case atomic.LoadUint32(&r.c.bufs[i])%oneFlight != bufClient || inSlot[i]:
+		switch w := atomic.LoadUint32(&r.c.bufs[i]); {
+		case w%oneFlight != bufClient && w != bufIdle || standing[i]:
 		case seen[idx] && r.extras == 0 && r.giveBuf(idx): // not while it is being transmitted
 			reclaimed++
 		default:

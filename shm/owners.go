@@ -15,13 +15,14 @@ import (
 // not finished.
 type Owners []uint32
 
-// The states of a buffer. Only a client's buffer without transmissions can be given back or swapped, so an index that a
-// client presents twice cannot enter the pool twice.
+// The states of a buffer. Only a client's buffer without transmissions can be swapped, and only that or an idle ring's given
+// back, so an index that a client presents twice cannot enter the pool twice.
 const (
 	bufFree     uint32 = iota // in the allocator
 	bufClient                 // in a slot or an extra list, or lost by a client
 	bufReserved               // buffers 0 and 1
 	bufDevice                 // a device receives into it
+	bufIdle                   // in a slot of a ring that nobody has opened since it got it
 )
 
 const oneFlight = 1 << 8
@@ -60,6 +61,17 @@ func (o Owners) Launch(idx uint32) bool {
 // Land takes one Launch back. Any lcore.
 func (o Owners) Land(idx uint32) { atomic.AddUint32(&o[idx], ^uint32(oneFlight-1)) }
 
+// Open makes the buffers of a ring its clients': before, no client's index of them is worth anything.
+func (r *Region) Open(o Ring) (err error) {
+	defer r.faults(&err)()
+	for s := range o.View.Num() {
+		if idx := o.View.Load(s).Idx(); r.bufs.Valid(idx) {
+			atomic.CompareAndSwapUint32(&r.c.bufs[idx], bufIdle, bufClient)
+		}
+	}
+	return nil
+}
+
 // Owners is what the packet path needs to move buffers.
 func (r *Region) Owners() Owners { return r.c.bufs }
 
@@ -71,9 +83,7 @@ func (r *Region) Lend(n int) (idx []uint32, err error) {
 		return nil, &PoolError{r.name, "buffer", uint64(n), uint64(r.freeBuf)}
 	}
 	for range n {
-		i := r.takeBuf()
-		atomic.StoreUint32(&r.c.bufs[i], bufDevice)
-		idx = append(idx, i)
+		idx = append(idx, r.takeBuf(bufDevice))
 	}
 	return idx, nil
 }

@@ -318,22 +318,26 @@ func (r *Region) newRing(port uint64, dir, id int, slots, bufs uint32, ix ring.I
 	return Ring{}, &PoolError{r.name, "ring", 1, 0}
 }
 
-// takeBuf takes the lowest free buffer; the caller has checked that there is one.
-func (r *Region) takeBuf() uint32 {
+// takeBuf takes the lowest free buffer for somebody; the caller has checked that there is one.
+func (r *Region) takeBuf(whose uint32) uint32 {
 	for r.c.bufs[r.nextBuf] != bufFree {
 		r.nextBuf++
 	}
 	i := r.nextBuf
 	r.nextBuf++
-	atomic.StoreUint32(&r.c.bufs[i], bufClient)
+	atomic.StoreUint32(&r.c.bufs[i], whose)
 	r.freeBuf--
 	return i
 }
 
-// giveBuf returns a buffer that a client held. An index that is out of range,
-// or not a client's, is refused: clients write slots as they please.
+// giveBuf returns a buffer that a client or a ring held. An index that is out of
+// range, or of neither, is refused: clients write slots as they please.
 func (r *Region) giveBuf(i uint32) bool {
-	if !r.bufs.Valid(i) || !atomic.CompareAndSwapUint32(&r.c.bufs[i], bufClient, bufFree) {
+	if !r.bufs.Valid(i) {
+		return false
+	}
+	b := &r.c.bufs[i]
+	if !atomic.CompareAndSwapUint32(b, bufClient, bufFree) && !atomic.CompareAndSwapUint32(b, bufIdle, bufFree) {
 		return false
 	}
 	r.freeBuf++
@@ -342,51 +346,77 @@ func (r *Region) giveBuf(i uint32) bool {
 }
 
 // FreeRing gives a ring object back with the buffers found in its slots (NC
-// A.12), and reports how many indices were refused as foreign or doubled.
-// Nobody may poll the ring any more.
+// A.12), and reports how many indices were refused: foreign, doubled, or in
+// another ring's slot as well. Nobody may poll the ring any more.
 func (r *Region) FreeRing(o Ring) (refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.Touch(func() { // after a fault the buffers left are lost, as to a client that hid them
-		for s := range o.View.Num() {
-			if !r.giveBuf(o.View.Load(s).Idx()) {
-				refused++
-			}
-		}
-	})
+	_ = r.Touch(func() { refused = r.drain(o) }) // after a fault its buffers are lost, as to a client that hid them
 	r.c.rings[o.Index] = ringRecord{}
 	return refused
 }
 
-// Drain takes the buffers of a ring that nobody uses, until Renew gives it others.
-func (r *Region) Drain(o Ring) (err error) {
-	defer r.faults(&err)()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.drain(o)
-	return nil
-}
-
-func (r *Region) drain(o Ring) {
-	for s := range o.View.Num() {
-		r.giveBuf(o.View.Load(s).Idx())
-		o.View.At(s).BufIdx = 0 // given once: it may be another ring's when we come here again
-	}
-}
-
-// Renew gives a ring that nobody uses fresh buffers and a fresh header, from the
-// indices on where it stopped: whoever binds it next finds nothing of the last
+// Renew gives rings that nobody uses fresh buffers and fresh headers, from the
+// indices on where they stopped: whoever binds them next finds nothing of the last
 // user. It fails when that one lost buffers and no others are free.
-func (r *Region) Renew(o Ring) (err error) {
+func (r *Region) Renew(rings ...Ring) (err error) {
 	defer r.faults(&err)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.drain(o)
-	if n := o.View.Num(); n > r.freeBuf {
-		return &PoolError{r.name, "buffer", uint64(n), uint64(r.freeBuf)}
+	r.drain(rings...)
+	need := uint32(0)
+	for _, o := range rings {
+		need += o.View.Num()
 	}
-	r.fill(o)
+	if need > r.freeBuf {
+		return &PoolError{r.name, "buffer", uint64(need), uint64(r.freeBuf)}
+	}
+	for _, o := range rings {
+		r.fill(o)
+	}
 	return nil
+}
+
+// drain takes the buffers out of the slots of rings and gives back those that
+// stand in no other ring's: a client can write any index, and what is another's
+// stays its own. The slots are empty then: what stood in them may be another's
+// when we come here again.
+func (r *Region) drain(rings ...Ring) (refused int) {
+	var idx []uint32
+	for _, o := range rings {
+		for s := range o.View.Num() {
+			idx = append(idx, o.View.Load(s).Idx())
+			o.View.At(s).BufIdx = 0
+		}
+	}
+	standing := r.standing()
+	for _, i := range idx {
+		if !r.bufs.Valid(i) || standing[i] || !r.giveBuf(i) {
+			refused++
+		}
+	}
+	return refused
+}
+
+// standing tells of each buffer whether it stands in a slot of some ring.
+func (r *Region) standing() []bool {
+	standing := make([]bool, r.geo.Buf.Count)
+	for i := range r.c.rings {
+		rec := &r.c.rings[i]
+		if rec.used == 0 {
+			continue
+		}
+		v, err := r.data.Mem().Ring(r.geo.RingOffset()+uint64(i)*uint64(r.geo.Ring.Size), rec.slots)
+		if err != nil {
+			continue // cannot be: the record is ours
+		}
+		for s := range v.Num() {
+			if idx := v.Load(s).Idx(); r.bufs.Valid(idx) {
+				standing[idx] = true
+			}
+		}
+	}
+	return standing
 }
 
 // fill writes the header of a ring and gives each slot a buffer; the caller has
@@ -394,7 +424,7 @@ func (r *Region) Renew(o Ring) (err error) {
 func (r *Region) fill(o Ring) {
 	r.head(o)
 	for s := range o.View.Num() {
-		*o.View.At(s) = abi.Slot{BufIdx: r.takeBuf(), Len: uint16(r.geo.Buf.Size)}
+		*o.View.At(s) = abi.Slot{BufIdx: r.takeBuf(bufIdle), Len: uint16(r.geo.Buf.Size)}
 	}
 }
 
@@ -433,7 +463,7 @@ func (r *Region) NewExtra(n uint32) (head, got uint32) {
 	defer r.mu.Unlock()
 	_ = r.Touch(func() {
 		for ; got < n && r.freeBuf > 0; got++ {
-			i := r.takeBuf()
+			i := r.takeBuf(bufClient)
 			binary.LittleEndian.PutUint32(r.bufs.Get(i), head)
 			head = i
 		}
@@ -445,13 +475,14 @@ func (r *Region) NewExtra(n uint32) (head, got uint32) {
 }
 
 // FreeExtra gives back the buffers found by walking the list from head, up to
-// the first index that is not a client's buffer, and zeroes each first word
-// (NC A.9). It is called once for each descriptor that got some.
+// the first index that is not a client's buffer or stands in a slot, and zeroes
+// each first word (NC A.9). It is called once for each descriptor that got some.
 func (r *Region) FreeExtra(head uint32) (freed uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_ = r.Touch(func() {
-		for r.giveBuf(head) {
+		standing := r.standing()
+		for r.bufs.Valid(head) && !standing[head] && r.giveBuf(head) {
 			b := r.bufs.Get(head)
 			head = binary.LittleEndian.Uint32(b)
 			binary.LittleEndian.PutUint32(b, 0)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,11 +84,11 @@ func TestFreeRingWithHostileSlots(t *testing.T) {
 	a.View.At(2).BufIdx = 4000                // in the pool
 	a.View.At(3).BufIdx = a.View.At(4).BufIdx // doubled
 	a.View.At(5).BufIdx = b.View.At(5).BufIdx // the other ring's, as in the middle of a swap
-	if n := r.FreeRing(a); n != 4 {
-		t.Errorf("refused %d indices, want 4", n)
+	if n := r.FreeRing(a); n != 5 {
+		t.Errorf("refused %d indices, want 5", n)
 	}
-	if n := r.FreeRing(b); n != 1 {
-		t.Errorf("refused %d indices of the second ring, want the one that is gone", n)
+	if n := r.FreeRing(b); n != 0 {
+		t.Errorf("refused %d indices of the second ring, whose buffers are its own", n)
 	}
 	seen, _ := r.Sweep(nil)
 	if got := r.Stats(); got.Orphans != 5 || got.Buf.Free != before.Buf.Free-5 {
@@ -99,6 +100,76 @@ func TestFreeRingWithHostileSlots(t *testing.T) {
 	if got := r.Stats(); got != before {
 		t.Errorf("pools are %+v, were %+v", got, before)
 	}
+}
+
+// What a client puts into its slots or its list of another's slots is the other's still: nothing is given to a third while it
+// stands in somebody's slot, and the pool is exact in the end.
+func TestStolenBuffers(t *testing.T) {
+	for name, end := range map[string]func(r *Region, thief Ring, stolen uint32) (freed bool){
+		"a ring that is renewed": func(r *Region, thief Ring, _ uint32) bool {
+			if err := r.Renew(thief); err != nil {
+				t.Error(err)
+			}
+			return false
+		},
+		"a ring that is freed": func(r *Region, thief Ring, _ uint32) bool {
+			r.FreeRing(thief)
+			return true
+		},
+		"a list": func(r *Region, _ Ring, stolen uint32) bool {
+			r.NewExtra(1)
+			r.FreeExtra(stolen)
+			return false
+		},
+	} {
+		r := newRegion(t, PrivateParams())
+		before := r.Stats()
+		victim, thief := mustRing(t, r, abi.DirRx, 0, 64), mustRing(t, r, abi.DirTx, 0, 64)
+		stolen := victim.View.At(7).BufIdx
+		thief.View.At(3).BufIdx = stolen
+		freed := end(r, thief, stolen)
+		third, err := r.Lend(int(r.Stats().Buf.Free))
+		if err != nil || slices.Contains(third, stolen) {
+			t.Errorf("%s: the buffer of a ring in use was given to another (%v)", name, err)
+		}
+		if err := r.Recover(third); err != nil {
+			t.Error(err)
+		}
+		if !freed {
+			r.FreeRing(thief)
+		}
+		r.FreeRing(victim)
+		seen, _ := r.Sweep(nil)
+		r.Sweep(seen)
+		if got := r.Stats(); got != before {
+			t.Errorf("%s: pools are %+v, were %+v", name, got, before)
+		}
+	}
+}
+
+// A client that writes the index of a ring that nobody has opened neither sends its buffer nor receives into it.
+func TestIdleRing(t *testing.T) {
+	r := newRegion(t, PrivateParams())
+	o := mustRing(t, r, abi.DirRx, 0, 64)
+	own := r.Owners()
+	a, b := o.View.At(0).BufIdx, o.View.At(1).BufIdx
+	try := func(want bool) {
+		t.Helper()
+		if held, sent, given := own.Held(a), own.Launch(a), own.ToDevice(b); held != want || sent != want || given != want {
+			t.Errorf("held %v, sent %v, given to a device %v, want all %v", held, sent, given, want)
+		}
+	}
+	try(false)
+	if err := r.Open(o); err != nil {
+		t.Fatal(err)
+	}
+	try(true)
+	own.Land(a)
+	own.ToClient(b)
+	if err := r.Renew(o); err != nil {
+		t.Fatal(err)
+	}
+	try(false)
 }
 
 func TestExtraBuffers(t *testing.T) {
