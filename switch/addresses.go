@@ -123,13 +123,14 @@ func (s *Switch) SetStatic(m MAC, p *Port) error {
 	}
 	// Into an empty table static addresses first: they may not lose their place.
 	tab, pin := s.emptyTable(len(s.tab.words)), entry(w, p.index, 0)
-	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && e&macMask != w })
+	other := func(e uint64) bool { return e&macMask != w }
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && other(e) })
 	tab.learn(pin)
-	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && e&macMask != w })
+	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && other(e) })
 	if tab.lookup(w) != pin {
 		return fmt.Errorf("pin %v on switch %q: other static addresses occupy its place in the table", m, s.name)
 	}
-	s.replace(tab)
+	s.replace(tab, other)
 	s.publish()
 	return nil
 }
@@ -160,13 +161,39 @@ func (s *Switch) SetAge(age time.Duration) {
 func (s *Switch) Maintain(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp()
 	changed := s.age(now)
 	if s.tab.crowded() {
-		s.rebuild(2*len(s.tab.words), func(uint64) bool { return true })
+		s.rebuild(s.tab.grown(s.opt.MaxAddresses), func(uint64) bool { return true })
 		changed = true
 	}
 	if changed {
 		s.publish()
+		if s.opt.Wanted != nil {
+			s.opt.Wanted() // to catch up as soon as the pollers use the new table
+		}
+	}
+}
+
+// grace is how long a poller may go on with a table that has been replaced: its CPU may be somebody else's in the middle of a batch.
+const grace = time.Second
+
+// catchUp brings what pollers learned into the last table, while it was being replaced, into the one that replaced it.
+func (s *Switch) catchUp() {
+	if s.last == nil {
+		return
+	}
+	s.last.each(s.bring)
+	s.last.waiting(s.bring)
+	if time.Since(s.replaced) > grace {
+		s.last = nil
+	}
+}
+
+// bring learns an entry of the last table, unless there is news of that address.
+func (s *Switch) bring(e uint64) {
+	if s.kept(e) && s.tab.lookup(e&macMask) == 0 {
+		s.tab.learn(e)
 	}
 }
 
@@ -204,17 +231,24 @@ func (s *Switch) emptyTable(size int) *table {
 }
 
 // rebuild replaces the table by one of the given size with the entries that
-// keep accepts.
+// keep accepts, now or at the next catchUp.
 func (s *Switch) rebuild(size int, keep func(e uint64) bool) {
+	s.catchUp()
 	tab := s.emptyTable(size)
 	s.refill(tab, func(e uint64) bool { return entryEpoch(e) == 0 && keep(e) })
 	s.refill(tab, func(e uint64) bool { return entryEpoch(e) != 0 && keep(e) })
-	s.replace(tab)
+	s.replace(tab, keep)
 }
 
-func (s *Switch) replace(tab *table) {
-	s.evicted += s.tab.evicted.Load()
-	s.tab = tab
+// replace takes another table into use. What keep accepts of the old one's, and is not in it, follows.
+func (s *Switch) replace(tab *table, keep func(e uint64) bool) {
+	last := s.tab
+	s.evicted += last.evicted.Load()
+	s.tab, s.last = tab, nil
+	if !tab.full { // or others would lose their places
+		s.last, s.kept, s.replaced = last, keep, time.Now()
+		last.waiting(s.bring)
+	}
 }
 
 // refill copies those entries of the table to tab that keep accepts.

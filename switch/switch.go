@@ -37,9 +37,9 @@ type Options struct {
 	// MaxBatch, which is the reference's default; 0 means DefaultBatch.
 	Batch int
 
-	// Wanted is called, once for each table, when the table should grow. It is
-	// called on an lcore and must neither block nor allocate; it should make
-	// somebody call Maintain soon. Maintain works without it, a little later.
+	// Wanted is called, once for each table, when the table should grow, and when
+	// it did. It is called on an lcore and must neither block nor allocate; it should
+	// make somebody call Maintain soon. Maintain works without it, a little later.
 	Wanted func()
 
 	// Clock is what pollers time the stages of their work with, a cycle counter; nil: they do not. See Poller.Stages.
@@ -57,15 +57,18 @@ type Switch struct {
 	name string
 	opt  Options
 
-	mu      sync.Mutex
-	ports   []*Port  // by index, nil where vacant
-	order   []uint16 // port indices: those in use, then those that were
-	active  int      // how many of order are in use
-	tab     *table
-	epoch   uint64 // 1 to epochs
-	stepped time.Time
-	evicted uint64 // by tables before tab
-	pollers []*Poller
+	mu       sync.Mutex
+	ports    []*Port  // by index, nil where vacant
+	order    []uint16 // port indices: those in use, then those that were
+	active   int      // how many of order are in use
+	tab      *table
+	last     *table              // the one before, until catchUp
+	kept     func(e uint64) bool // which of its entries stay
+	replaced time.Time           // when
+	epoch    uint64              // 1 to epochs
+	stepped  time.Time
+	evicted  uint64 // by tables before tab
+	pollers  []*Poller
 }
 
 // Port is a port of a switch.
@@ -170,7 +173,7 @@ func (s *Switch) Detach(p *Port) error {
 	s.ports[p.index] = nil
 	switch {
 	case s.active == 0:
-		s.replace(s.emptyTable(minTable)) // nobody is left to remember for (VAL-23)
+		s.replace(s.emptyTable(minTable), func(uint64) bool { return false }) // nobody is left to remember for (VAL-23)
 	case !s.opt.Compat:
 		s.rebuild(len(s.tab.words), func(e uint64) bool { return entryPort(e) != p.index })
 	}

@@ -26,7 +26,8 @@ const MaxPorts = portMask
 
 const (
 	minTable = 1024
-	maxProbe = 16 // slots that an address may lie away from its place
+	maxProbe = 16   // slots that an address may lie away from its place
+	maxLate  = 4096 // entries that can wait for a larger table
 )
 
 func entry(mac uint64, port int, epoch uint64) uint64 {
@@ -40,8 +41,8 @@ func entryEpoch(e uint64) uint64 { return e >> epochShift }
 // insert and update; nothing is ever taken out of a table, which is why two
 // lcores that insert one address cannot place it twice: both want the same
 // first empty slot. To remove or to grow, the control plane fills a new table
-// and gives it to the pollers; what is learned into the old one meanwhile is
-// learned again from the station's next frame.
+// and gives it to the pollers; what is learned into the old one meanwhile follows
+// (Switch.catchUp).
 type table struct {
 	words  []uint64  // a power of two of them
 	probe  int       // slots looked at for one address
@@ -49,7 +50,8 @@ type table struct {
 	compat bool      // the reference's hash and one slot per address
 	full   bool      // may not grow: the newcomer takes the place of another
 	used   atomic.Int64
-	tight  atomic.Bool // an address found no place
+	late   []atomic.Uint64 // entries that found no place, until there is a larger table; nil if it may not grow
+	lates  atomic.Int64
 	wanted atomic.Bool // growth has been asked for
 
 	evicted atomic.Uint64 // addresses that lost their place
@@ -57,12 +59,16 @@ type table struct {
 
 // newTable makes a table for size addresses, a power of two.
 func newTable(size int, full bool) *table {
-	return &table{
+	t := &table{
 		words: make([]uint64, size),
 		probe: min(maxProbe, size),
 		seed:  [2]uint64{rand.Uint64(), rand.Uint64() | 1},
 		full:  full,
 	}
+	if !full {
+		t.late = make([]atomic.Uint64, maxLate)
+	}
+	return t
 }
 
 // newCompatTable makes the table of NC E.5.1.
@@ -140,7 +146,9 @@ func (t *table) learnAt(at, e uint64) bool {
 		at++
 	}
 	if !t.full {
-		t.tight.Store(true)
+		if i := t.lates.Add(1) - 1; i < int64(len(t.late)) {
+			t.late[i].Store(e)
+		}
 		return false // there will be room in the larger table
 	}
 	return t.evict(e)
@@ -162,7 +170,7 @@ func (t *table) evict(e uint64) bool {
 
 // crowded says that a larger table would serve better.
 func (t *table) crowded() bool {
-	return !t.full && (t.used.Load() > int64(len(t.words)/2) || t.tight.Load())
+	return !t.full && (t.used.Load() > int64(len(t.words)/2) || t.lates.Load() > 0)
 }
 
 // each calls f for every entry.
@@ -172,6 +180,26 @@ func (t *table) each(f func(e uint64)) {
 			f(e)
 		}
 	}
+}
+
+// waiting calls f for the entries that found no place, the latest first.
+func (t *table) waiting(f func(e uint64)) {
+	for i := min(t.lates.Load(), int64(len(t.late))) - 1; i >= 0; i-- {
+		if e := t.late[i].Load(); e != 0 { // 0: being written
+			f(e)
+		}
+	}
+}
+
+// grown is how many slots a table should have that replaces this one, which is crowded; from limit on it is large enough.
+func (t *table) grown(limit int) int {
+	macs := map[uint64]bool{}
+	t.waiting(func(e uint64) { macs[e&macMask] = true })
+	size := 2 * len(t.words)
+	for size < limit && int64(size) < 3*(t.used.Load()+int64(len(macs))) { // learned faster than it could grow
+		size *= 2
+	}
+	return size
 }
 
 // compatSize is the number of entries of the reference's table.
