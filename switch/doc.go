@@ -12,6 +12,8 @@
 //	group by destination, keeping the order          group
 //	destination by destination: reserve, copy,
 //	  publish, notify once                           Sink.Deliver
+//	or, where each of many gets a few frames:
+//	  reserve everywhere, copy, publish everywhere   scatter
 //	give the slots back to the sender                Source.Done
 //
 // The sender never waits: what does not fit is dropped and counted.

@@ -1,5 +1,10 @@
 package vale
 
+import (
+	"slices"
+	"sync/atomic"
+)
+
 // DefaultBatch is the number of slots taken at a time unless Options.Batch says
 // otherwise.
 const DefaultBatch = MaxBatch
@@ -17,11 +22,13 @@ type work struct {
 	n       int // frames
 	runs    int
 	frames  [MaxBatch]uint16 // first fragments, in the order of the batch
-	run     [MaxBatch]run
+	run     [MaxBatch + 1]run
 	order   [MaxBatch]uint16 // first fragments, group by group
 	sorted  []uint16         // the one of frames and order that is sorted by groups
 	merged  [MaxBatch]uint16 // unicast and flood of one destination
 	touched []uint16         // groups that have frames
+	course  course           // of scatter
+	places  [MaxBatch + 2]place
 }
 
 // forward moves the batch that the poller holds.
@@ -39,9 +46,11 @@ func (pl *Poller) forward(v *view, s *source) {
 	}
 	w.look(v.tab)
 	pl.resolve(v, s)
-	w.group(v)
-	st.end(stageForward)
-	pl.deliver(v, s)
+	if !pl.scatter(v, s) {
+		w.group(v)
+		st.end(stageForward)
+		pl.deliver(v, s)
+	}
 	st.end(stageCopy)
 	for _, g := range w.touched {
 		v.count[g] = 0
@@ -137,40 +146,52 @@ func (pl *Poller) resolve(v *view, s *source) {
 	} else {
 		w.learn(v, seen)
 	}
-	runs := w.run[:w.runs]
-	kept, end := 0, uint16(w.n)
-	for k := len(runs) - 1; k >= 0; k-- {
-		r := &runs[k]
-		r.n, end = end-r.from, r.from
-	}
-	for k := range runs {
-		r := &runs[k]
-		g := r.group
-		switch g {
-		case self:
-			s.ctr.Drops[OwnAddress] += uint64(r.n)
-			continue
-		case vacant:
-			s.ctr.Drops[VacantPort] += uint64(r.n)
-			continue
-		}
-		if v.count[g] == 0 {
-			w.touched = append(w.touched, g)
-		}
-		v.count[g] += r.n
-		if kept != k {
-			runs[kept] = *r
-		}
-		kept++
+	w.touched = w.touched[:MaxBatch+1]
+	w.touched = w.touched[:countGroups(w.run[:w.runs], uint16(w.n), v.count, w.touched)]
+	whole := v.count[self] == 0 && v.count[v.vacant()] == 0
+	if !whole {
+		w.drop(v, self, &s.ctr.Drops)
 	}
 	w.sorted = nil
-	if kept == w.runs && len(w.touched) == 1 {
+	if whole && len(w.touched) == 1 {
 		w.sorted = w.frames[:]
 	}
-	w.runs = kept
 	if t.crowded() {
 		pl.wantGrowth(t)
 	}
+}
+
+// countGroups counts the frames of each group, those of the last run before end, and lists the groups that have some.
+func countGroups(runs []run, end uint16, count, touched []uint16) (n int) {
+	for k := len(runs) - 1; k >= 0; k-- {
+		r := &runs[k]
+		r.n, end = end-r.from, r.from
+		// Whether a group has frames already is a matter of chance: no branch.
+		touched[n] = r.group
+		c := count[r.group]
+		if c == 0 {
+			n++
+		}
+		count[r.group] = c + r.n
+	}
+	return n
+}
+
+// drop takes the runs out that go back where they came from, or to a port that left.
+func (w *work) drop(v *view, self uint16, d *Drops) {
+	vacant := v.vacant()
+	d[OwnAddress] += uint64(v.count[self])
+	d[VacantPort] += uint64(v.count[vacant])
+	v.count[self], v.count[vacant] = 0, 0
+	dropped := func(g uint16) bool { return g == self || g == vacant }
+	w.touched = slices.DeleteFunc(w.touched, dropped)
+	kept := w.run[:0]
+	for _, r := range w.run[:w.runs] {
+		if !dropped(r.group) {
+			kept = append(kept, r)
+		}
+	}
+	w.runs = len(kept)
 }
 
 // known says that there is nothing to learn, which is nearly always so: the addresses of all senders are in their places.
@@ -190,10 +211,19 @@ func (w *work) known(t *table, seen uint64) bool {
 // find finds the groups of the runs. Runs of equal addresses are looked up once.
 func (w *work) find(v *view) {
 	last, group := ^uint64(0), uint16(0)
-	for k := range w.run[:w.runs] {
-		r := &w.run[k]
+	words, groups := v.tab.words, v.group // the compiler would load them again for each run
+	runs := w.run[:w.runs]
+	for k := range runs {
+		r := &runs[k]
 		if r.dst != last {
-			last, group = r.dst, v.lookup(r)
+			last = r.dst
+			// Nearly always an address is in its place.
+			e := atomic.LoadUint64(&words[r.dstAt&uint64(len(words)-1)])
+			if i := e >> portShift & portMask; e&macMask == last && last&1 == 0 && i < uint64(len(groups)) {
+				group = groups[i]
+			} else {
+				group = v.lookup(r)
+			}
 		}
 		r.group = group
 	}
@@ -208,7 +238,7 @@ func (w *work) learn(v *view, seen uint64) {
 		r := &w.run[k]
 		if r.src != lastSrc {
 			lastSrc = r.src
-			if r.src&1 == 0 && v.tab.learnAt(r.srcAt, r.src|seen) {
+			if r.src&1 == 0 && v.tab.word(r.srcAt) != r.src|seen && v.tab.learnAt(r.srcAt, r.src|seen) {
 				lastDst = none
 			}
 		}
@@ -233,7 +263,7 @@ func (v *view) lookup(r *run) uint16 {
 }
 
 // vacant is the group of frames for a port that left.
-const vacant = ^uint16(0)
+func (v *view) vacant() uint16 { return uint16(len(v.dest)) + 1 }
 
 // groupOf is the group of the frames to an address, of whom the table says e, 0 for nothing. Another lcore may have learned
 // it on a port that this poller's view does not have yet.
@@ -249,7 +279,7 @@ func (v *view) setGroups() {
 	flood := uint16(len(v.dest))
 	v.stray = flood
 	if v.tab.compat {
-		v.stray = vacant
+		v.stray = v.vacant()
 	}
 	v.group = append(make([]uint16, 0, len(v.dest)+1), flood)
 	for i := range v.dest {
@@ -306,15 +336,7 @@ func (pl *Poller) deliver(v *view, s *source) {
 	w := &pl.work
 	flood := uint16(len(v.dest))
 	flooding := v.count[flood] != 0
-	// Where there are few receivers each has many frames, and reads ahead by itself.
-	many := len(w.touched) >= ringsAhead
-	for k := -ringsAhead; many && k < 0; k++ {
-		pl.readAhead(v, s.ring, k)
-	}
-	for k, g := range w.touched {
-		if many {
-			pl.readAhead(v, s.ring, k)
-		}
+	for _, g := range w.touched {
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
@@ -346,29 +368,6 @@ func (pl *Poller) deliver(v *view, s *source) {
 			continue // all of it was over the limit
 		}
 		pl.send(d, 0, list)
-	}
-}
-
-// How many receivers before a delivery the lines of its ring are asked for, and those of its buffers, which are known by then.
-const (
-	ringsAhead = 6
-	bufsAhead  = 3
-)
-
-// readAhead asks for what the deliveries to later receivers of a batch than number k will wait for: each gets so few frames
-// that it would have to wait for all of it.
-func (pl *Poller) readAhead(v *view, ring, k int) {
-	w := &pl.work
-	if k += bufsAhead; k >= 0 && k < len(w.touched) {
-		g := w.touched[k]
-		if s := v.rxSink(g, ring); s != nil {
-			s.askBufs(uint64(v.count[g]))
-		}
-	}
-	if k += ringsAhead - bufsAhead; k < len(w.touched) {
-		if s := v.rxSink(w.touched[k], ring); s != nil {
-			s.askRing()
-		}
 	}
 }
 

@@ -48,11 +48,13 @@ type source struct {
 // Poller is the set of sources of one switch that one lcore polls; it is an
 // lcore.Unit.
 type Poller struct {
-	sw      *Switch
-	view    atomic.Pointer[view]
-	sources []source
-	sending *dest // whom a frame is being delivered to
-	err     error
+	sw         *Switch
+	view       atomic.Pointer[view]
+	sources    []source
+	sending    *dest // whom a frame is being delivered to
+	scattering *view // to whose ports frames are being delivered by scatter
+	many       int   // receivers that scatter is for
+	err        error
 
 	batch Batch
 	work  work
@@ -60,6 +62,8 @@ type Poller struct {
 
 	stages stopwatch
 }
+
+const manyReceivers = 6
 
 // view is what a poller knows of its switch: written by the control plane
 // before it is published, except for the scratch memory, which is the poller's.
@@ -72,9 +76,10 @@ type view struct {
 	stray  uint16   // where those for ports go that are not in here
 
 	// Scratch of one batch, by port index; the element after the last port is
-	// the flood's.
-	count []uint16 // frames
-	first []uint16 // where they begin in work.order
+	// the flood's, and then of count comes that of ports that left.
+	count   []uint16 // frames
+	first   []uint16 // where they begin in work.order
+	targets []target // the flood has none
 }
 
 // dest is a port as a destination; port is nil where the index is vacant.
@@ -198,7 +203,12 @@ func (pl *Poller) Fail(err error) {
 	if pl.sending != nil {
 		failSinks(pl.sending.sinks, err)
 	}
-	pl.sources, pl.sending = nil, nil
+	if pl.scattering != nil {
+		for _, g := range pl.work.touched {
+			failSinks(pl.scattering.dest[g].sinks, err)
+		}
+	}
+	pl.sources, pl.sending, pl.scattering = nil, nil, nil
 	pl.batch.Settle()
 }
 

@@ -333,6 +333,7 @@ func show(slots []slot) (s string) {
 func property(t *rapid.T, opt Options) {
 	w := &world{s: New("vale0", opt), m: newModel(opt)}
 	w.pl = w.s.NewPoller()
+	w.pl.many = rapid.SampledFrom([]int{2, manyReceivers}).Draw(t, "receivers that are many")
 	for range 3 {
 		w.attach(t)
 	}

@@ -56,19 +56,14 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 	return frames, bytes
 }
 
-// askRing asks for the lines of the ring that a delivery reads and writes: its reader has them on another CPU.
-func (s *RxSink) askRing() {
-	if at, ok := s.r.Next(); ok {
+// askRing asks for the lines of the ring that a delivery reads and writes: its reader has them on another CPU. It does not where
+// another lcore delivers as well.
+func (s *RxSink) askRing() bool {
+	at, ok := s.r.Next()
+	if ok {
 		prefetchRing(s.r.Slots().At(at), s.r.Block())
 	}
-}
-
-// askBufs asks for the buffers of the next n frames, but for those that fillSingle asks for in time.
-func (s *RxSink) askBufs(n uint64) {
-	if at, ok := s.r.Next(); ok {
-		slots, bufs := s.r.Slots(), s.r.Bufs()
-		prefetchBufs(slots.At(at), min(n, ahead, uint64(slots.Num()-at)), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
-	}
+	return ok
 }
 
 // commit publishes what was used of a reservation, and reports whether the reader has something new.

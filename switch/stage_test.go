@@ -34,6 +34,7 @@ var stages = []stage{
 	{name: "all/unicast", count: stageBatch, setup: wholeStage(2, stageBatch, station(1), lcore.Cycles)},
 	{name: "all/unicast/untimed", count: stageBatch, setup: wholeStage(2, stageBatch, station(1), nil)},
 	{name: "all/broadcast/7", count: stageBatch, setup: wholeStage(8, stageBatch, broadcast, lcore.Cycles)},
+	{name: "all/unicast/63", count: 63 * 4, setup: manyStage(63, 4)},
 	{name: "all/one", count: 1, setup: wholeStage(2, 1, station(1), lcore.Cycles)},
 	{name: "all/one/untimed", count: 1, setup: wholeStage(2, 1, station(1), nil)},
 	{name: "all/idle", count: 1, setup: idleStage},
@@ -164,6 +165,32 @@ func wholeStage(ports, n int, dst MAC, clock func() uint64) func(testing.TB) fun
 		w, _ := clockedNet(tb, ports, 60, 0, dst, clock)
 		return func() {
 			w.c[0].tx[0].advance(uint32(n))
+			w.pl.Poll()
+			for _, c := range w.c[1:] {
+				c.rx[0].release()
+			}
+		}
+	}
+}
+
+// manyStage is a turn of the poller with a few frames for each of many receivers.
+func manyStage(receivers, each int) func(testing.TB) func() {
+	return func(tb testing.TB) func() {
+		w, _ := clockedNet(tb, receivers+1, 60, 0, broadcast, lcore.Cycles)
+		for i, p := range w.p[1:] {
+			if err := w.s.SetStatic(station(101+i), p); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		tab := newTable(minTable, false).fixed()
+		w.s.tab.each(func(e uint64) { tab.learn(e) })
+		w.pl.view.Load().tab = tab
+		tx := w.c[0].tx[0]
+		for i := range tx.Num() {
+			copy(tx.bufs.Get(tx.first+i), frame(station(101+int(i*7919)%receivers), station(100), 60, 0))
+		}
+		return func() {
+			tx.advance(uint32(receivers * each))
 			w.pl.Poll()
 			for _, c := range w.c[1:] {
 				c.rx[0].release()

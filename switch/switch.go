@@ -213,10 +213,10 @@ func (s *Switch) has(p *Port) bool {
 func (s *Switch) NewPoller() *Poller {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pl := &Poller{sw: s}
+	pl := &Poller{sw: s, many: manyReceivers}
 	pl.batch.limit = s.opt.Batch
 	pl.batch.stages, pl.stages.clock = &pl.stages, s.opt.Clock
-	pl.work.touched = make([]uint16, 0, MaxBatch)
+	pl.work.touched = make([]uint16, 0, MaxBatch+1)
 	for _, p := range s.ports {
 		if p != nil {
 			p.shares[pl] = new(Counters)
@@ -259,9 +259,10 @@ func (s *Switch) publish() {
 		pl.prepare(s.ports)
 		v := &view{
 			tab: s.tab, epoch: s.epoch,
-			dest:  make([]dest, len(s.ports)),
-			count: make([]uint16, len(s.ports)+1),
-			first: make([]uint16, len(s.ports)+1),
+			dest:    make([]dest, len(s.ports)),
+			count:   make([]uint16, len(s.ports)+2),
+			first:   make([]uint16, len(s.ports)+1),
+			targets: make([]target, len(s.ports)),
 		}
 		for i, p := range s.ports {
 			if p != nil {
