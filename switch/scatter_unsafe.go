@@ -32,8 +32,8 @@ type target struct {
 // place is where a frame goes.
 type place struct {
 	slot  uintptr
-	buf   uintptr // 0: the frame is no matter for copyPlaces
-	idx   uint32  // of the buffer
+	buf   uintptr //nolint:unused // The assembly uses it. 0: the frame is no matter for copyPlaces
+	idx   uint32  //nolint:unused // The assembly uses it: of the buffer
 	frag  uint16
 	group uint16
 }
@@ -41,8 +41,8 @@ type place struct {
 // course is how far a batch is.
 type course struct {
 	run, end uintptr // in work.run: where to go on aiming, and where that ends
-	frame    uintptr // in work.frames: of this run, if some are
-	left     uint64
+	frame    uintptr //nolint:unused // The assembly uses it: in work.frames, of this run, if some of its are left
+	left     uint64  //nolint:unused // The assembly uses it: how many
 	place    uintptr // in work.places: where the next one goes
 	copied   uintptr // and the next one to copy
 
