@@ -147,7 +147,7 @@ func tl04(e *env) {
 }
 
 func tl05(e *env) {
-	const connections, frames, extra = 300, 50_000, 500
+	const connections, enough, extra = 300, 6000, 500
 	name := e.unique()
 	in := e.desc("netmap:" + name + "{x")
 	id := in.Region().ID()
@@ -163,16 +163,16 @@ func tl05(e *env) {
 		e.sink(c, i, pipe(i))
 	}
 	before := used()
-	_, err := flows.Send(e.limited(), in, connections, frames, 0, nil)
-	e.must(err)
-	e.waitFor("the others' frames", func() error {
-		if r := c.Result(frames); min(r.PerSink[1], r.PerSink[2], r.PerSink[3]) < frames/8 {
-			return fmt.Errorf("%v", r.PerSink)
-		}
-		return nil
-	})
+	// lb drops what comes faster than it can be read, of the others as well: that is a matter of who has the CPU.
+	others := func() uint64 {
+		r := c.Result(0)
+		return min(r.PerSink[1], r.PerSink[2], r.PerSink[3])
+	}
+	for seq, ctx := uint32(0), e.limited(); others() < enough; seq++ {
+		e.must(flows.SendRound(ctx, in, connections, seq))
+	}
 	text := lb.end()
-	if r := c.Result(frames); r.Reordered+r.Moved+r.Strange != 0 || !strings.Contains(text, "packets dropped") {
+	if r := c.Result(0); r.Reordered+r.Moved+r.Strange != 0 || !strings.Contains(text, "packets dropped") {
 		e.Errorf("%+v\n%s", r, text)
 	}
 	// The extra buffers are back; lb's own ends of the pipes live on with the others.
