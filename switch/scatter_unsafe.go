@@ -97,7 +97,7 @@ func (pl *Poller) scatter(v *view, s *source) bool {
 		limit := c.place // for these the lines are on their way
 		aim(c, aimedAhead)
 		for copyPlaces(c, limit); c.copied != limit; copyPlaces(c, limit) {
-			pl.place(v, s, &w.places[(c.copied-addr(&w.places[0]))/unsafe.Sizeof(place{})])
+			pl.putPlace(v, s, &w.places[(c.copied-addr(&w.places[0]))/unsafe.Sizeof(place{})])
 			c.copied += unsafe.Sizeof(place{})
 		}
 		more = c.place != limit
@@ -129,8 +129,8 @@ func (t *target) reserve(n uint32) {
 	t.base, t.size, t.bufs = uintptr(bufs.Base()), bufs.Size(), bufs.Num()-abi.MinBufIndex
 }
 
-// place is for a frame that copyPlaces leaves: too short for it, too long for the buffer, or the slot names none.
-func (pl *Poller) place(v *view, s *source, p *place) {
+// putPlace is for a frame that copyPlaces leaves: too short for it, too long for the buffer, or the slot names none.
+func (pl *Poller) putPlace(v *view, s *source, p *place) {
 	t, d := &v.targets[p.group], &v.dest[p.group]
 	at := uint32((p.slot - (t.end - uintptr(t.whole))) / abi.SlotSize)
 	if n, ok := v.rxSink(p.group, s.ring).putSingle(&pl.batch, &pl.batch.Frags[p.frag], at, &d.ctr.Drops); ok {
