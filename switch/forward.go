@@ -22,7 +22,7 @@ type work struct {
 	n       int // frames
 	runs    int
 	frames  [MaxBatch]uint16 // first fragments, in the order of the batch
-	run     [MaxBatch + 1]run
+	run     [MaxBatch + 1]run // the last is where they end, for scatter
 	order   [MaxBatch]uint16 // first fragments, group by group
 	sorted  []uint16         // the one of frames and order that is sorted by groups
 	merged  [MaxBatch]uint16 // unicast and flood of one destination
