@@ -21,13 +21,13 @@ type run struct {
 type work struct {
 	n       int // frames
 	runs    int
-	frames  [MaxBatch]uint16 // first fragments, in the order of the batch
+	frames  [MaxBatch]uint16  // first fragments, in the order of the batch
 	run     [MaxBatch + 1]run // the last is where they end, for scatter
-	order   [MaxBatch]uint16 // first fragments, group by group
-	sorted  []uint16         // the one of frames and order that is sorted by groups
-	merged  [MaxBatch]uint16 // unicast and flood of one destination
-	touched []uint16         // groups that have frames
-	course  course           // of scatter
+	order   [MaxBatch]uint16  // first fragments, group by group
+	sorted  []uint16          // the one of frames and order that is sorted by groups
+	merged  [MaxBatch]uint16  // unicast and flood of one destination
+	touched []uint16          // groups that have frames
+	course  course            // of scatter
 	places  [MaxBatch + 2]place
 }
 
