@@ -1,5 +1,6 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "copy_amd64.h"
 
 // func copyFrames(slots *abi.Slot, n uint64, list *uint16, b *Batch, base unsafe.Pointer, size, num uint64) (done, bytes uint64)
 //
@@ -69,14 +70,7 @@ nofetch:
 	JA   long
 	CMPL R9, $32
 	JB   short
-	MOVUPS (R10), X0
-	MOVUPS 16(R10), X1
-	MOVUPS -32(R10)(R9*1), X2
-	MOVUPS -16(R10)(R9*1), X3
-	MOVUPS X0, (R8)
-	MOVUPS X1, 16(R8)
-	MOVUPS X2, -32(R8)(R9*1)
-	MOVUPS X3, -16(R8)(R9*1)
+	COPY_32_TO_64
 
 next:
 	MOVQ CX, (BX)
@@ -96,25 +90,13 @@ done:
 	RET
 
 short:
-	MOVUPS (R10), X0
-	MOVUPS -16(R10)(R9*1), X1
-	MOVUPS X0, (R8)
-	MOVUPS X1, -16(R8)(R9*1)
+	COPY_16_TO_31
 	JMP    next
 
 long:
-	MOVUPS (R10), X0
-	MOVUPS 16(R10), X1
-	MOVUPS 32(R10), X2
-	MOVUPS 48(R10), X3
-	MOVUPS -64(R10)(R9*1), X4
-	MOVUPS -48(R10)(R9*1), X5
-	MOVUPS -32(R10)(R9*1), X6
-	MOVUPS -16(R10)(R9*1), X7
-	MOVUPS X0, (R8)
-	MOVUPS X1, 16(R8)
-	MOVUPS X2, 32(R8)
-	MOVUPS X3, 48(R8)
+	LOAD_FIRST_64
+	LOAD_LAST_64
+	STORE_FIRST_64
 	MOVUPS X4, -64(R8)(R9*1)
 	MOVUPS X5, -48(R8)(R9*1)
 	MOVUPS X6, -32(R8)(R9*1)
@@ -127,10 +109,7 @@ longer:
 	MOVQ R9, length-8(SP)
 	LEAQ -64(R8)(R9*1), CX
 	MOVQ CX, last-16(SP)
-	MOVUPS -64(R10)(R9*1), X4
-	MOVUPS -48(R10)(R9*1), X5
-	MOVUPS -32(R10)(R9*1), X6
-	MOVUPS -16(R10)(R9*1), X7
+	LOAD_LAST_64
 
 	MOVQ R8, R11                 // the destination to ask for; without one, this
 	MOVQ R10, CX                 // the source
@@ -153,28 +132,11 @@ lines:
 	SUBQ $64, R9
 
 line:
-	MOVUPS (R10), X0
-	MOVUPS 16(R10), X1
-	MOVUPS 32(R10), X2
-	MOVUPS 48(R10), X3
-	PREFETCHT0 (CX)
-	BYTE $0x41; BYTE $0x0F; BYTE $0x0D; BYTE $0x0B // PREFETCHW (R11)
-	MOVUPS X0, (R8)
-	MOVUPS X1, 16(R8)
-	MOVUPS X2, 32(R8)
-	MOVUPS X3, 48(R8)
-	ADDQ $64, R10
-	ADDQ $64, R8
-	ADDQ $64, CX
-	ADDQ $64, R11
-	SUBQ $64, R9
+	COPY_LINE(CX)
 	JHI  line
 
 	MOVQ last-16(SP), R8
-	MOVUPS X4, (R8)
-	MOVUPS X5, 16(R8)
-	MOVUPS X6, 32(R8)
-	MOVUPS X7, 48(R8)
+	STORE_LAST_64(R8)
 	MOVQ length-8(SP), R9
 	JMP  copied
 

@@ -1,5 +1,6 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "copy_amd64.h"
 
 // func aim(c *course, n uint64)
 //
@@ -16,12 +17,8 @@ TEXT ·aim(SB), NOSPLIT, $0-16
 	MOVQ course_place(DI), BX
 	MOVQ course_batch(DI), R15
 	TESTQ AX, AX
-	JE   next
-	MOVWLZX run_group(SI), R13
-	MOVQ    R13, R12
-	SHLQ    $6, R12 // target__size is 64
-	ADDQ    course_targets(DI), R12
-	JMP     frame
+	JNE  target
+	JMP  next
 
 last:
 	ADDQ $run__size, SI
@@ -30,14 +27,16 @@ last:
 next:
 	CMPQ SI, course_end(DI)
 	JEQ  done
-	MOVWLZX run_group(SI), R13
-	MOVQ    R13, R12
-	SHLQ    $6, R12
-	ADDQ    course_targets(DI), R12
 	MOVWLZX run_from(SI), DX
 	MOVWLZX run_n(SI), AX
 	SHLQ    $1, DX
 	ADDQ    course_frames(DI), DX
+
+target:
+	MOVWLZX run_group(SI), R13
+	MOVQ    R13, R12
+	SHLQ    $6, R12 // target__size is 64
+	ADDQ    course_targets(DI), R12
 
 frame:
 	MOVL  target_left(R12), R8
@@ -142,14 +141,7 @@ loop:
 	JA   long
 	CMPL R9, $32
 	JB   short
-	MOVUPS (R10), X0
-	MOVUPS 16(R10), X1
-	MOVUPS -32(R10)(R9*1), X2
-	MOVUPS -16(R10)(R9*1), X3
-	MOVUPS X0, (R8)
-	MOVUPS X1, 16(R8)
-	MOVUPS X2, -32(R8)(R9*1)
-	MOVUPS X3, -16(R8)(R9*1)
+	COPY_32_TO_64
 
 copied:
 	ADDQ $place__size, SI
@@ -161,19 +153,13 @@ done:
 	RET
 
 short:
-	MOVUPS (R10), X0
-	MOVUPS -16(R10)(R9*1), X1
-	MOVUPS X0, (R8)
-	MOVUPS X1, -16(R8)(R9*1)
+	COPY_16_TO_31
 	JMP    copied
 
 // Line by line, and each time a line is asked for of where the frame after the next one comes from, and of where it goes. Behind the
 // last place stand those of earlier batches: asking does no harm.
 long:
-	MOVUPS -64(R10)(R9*1), X4
-	MOVUPS -48(R10)(R9*1), X5
-	MOVUPS -32(R10)(R9*1), X6
-	MOVUPS -16(R10)(R9*1), X7
+	LOAD_LAST_64
 	LEAQ -64(R8)(R9*1), BX
 	MOVQ (2*place__size+place_buf)(SI), R11
 	MOVWLZX (2*place__size+place_frag)(SI), AX
@@ -183,25 +169,8 @@ long:
 	SUBQ $64, R9
 
 line:
-	MOVUPS (R10), X0
-	MOVUPS 16(R10), X1
-	MOVUPS 32(R10), X2
-	MOVUPS 48(R10), X3
-	PREFETCHT0 (AX)
-	BYTE $0x41; BYTE $0x0F; BYTE $0x0D; BYTE $0x0B // PREFETCHW (R11)
-	MOVUPS X0, (R8)
-	MOVUPS X1, 16(R8)
-	MOVUPS X2, 32(R8)
-	MOVUPS X3, 48(R8)
-	ADDQ $64, R10
-	ADDQ $64, R8
-	ADDQ $64, AX
-	ADDQ $64, R11
-	SUBQ $64, R9
+	COPY_LINE(AX)
 	JHI  line
 
-	MOVUPS X4, (BX)
-	MOVUPS X5, 16(BX)
-	MOVUPS X6, 32(BX)
-	MOVUPS X7, 48(BX)
+	STORE_LAST_64(BX)
 	JMP  copied
