@@ -7,7 +7,7 @@ import (
 	"github.com/netmapd/netmapd/ring"
 )
 
-// BenchmarkRenew is what the end of a client of one ring costs in a region with as many rings as the default has.
+// BenchmarkRenew is what the end of a client of one ring costs in a region of the default size, whose buffers are nearly all in rings.
 func BenchmarkRenew(b *testing.B) {
 	g, err := GlobalParams().Plan()
 	if err != nil {

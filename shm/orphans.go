@@ -63,7 +63,7 @@ func (r *Region) Sweep(seen map[uint32]bool) (next map[uint32]bool, reclaimed in
 		idx := uint32(i)
 		switch w := atomic.LoadUint32(&r.c.bufs[i]); {
 		case w%oneFlight != bufClient && w != bufIdle || standing[i]:
-		case seen[idx] && r.extras == 0 && r.giveBuf(idx): // not while it is being transmitted
+		case seen[idx] && r.extras == 0 && r.giveBuf(idx, standing): // not while it is being transmitted
 			reclaimed++
 		default:
 			next[idx] = true

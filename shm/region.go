@@ -331,9 +331,10 @@ func (r *Region) takeBuf(whose uint32) uint32 {
 }
 
 // giveBuf returns a buffer that a client or a ring held. An index that is out of
-// range, or of neither, is refused: clients write slots as they please.
-func (r *Region) giveBuf(i uint32) bool {
-	if !r.bufs.Valid(i) {
+// range, stands in a slot, or is of neither, is refused: clients write slots as
+// they please.
+func (r *Region) giveBuf(i uint32, standing []bool) bool {
+	if !r.bufs.Valid(i) || standing[i] {
 		return false
 	}
 	b := &r.c.bufs[i]
@@ -391,7 +392,7 @@ func (r *Region) drain(rings ...Ring) (refused int) {
 	}
 	standing := r.standing()
 	for _, i := range idx {
-		if !r.bufs.Valid(i) || standing[i] || !r.giveBuf(i) {
+		if !r.giveBuf(i, standing) {
 			refused++
 		}
 	}
@@ -482,7 +483,7 @@ func (r *Region) FreeExtra(head uint32) (freed uint32) {
 	defer r.mu.Unlock()
 	_ = r.Touch(func() {
 		standing := r.standing()
-		for r.bufs.Valid(head) && !standing[head] && r.giveBuf(head) {
+		for r.giveBuf(head, standing) {
 			b := r.bufs.Get(head)
 			head = binary.LittleEndian.Uint32(b)
 			binary.LittleEndian.PutUint32(b, 0)
