@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -127,8 +128,25 @@ func (s *summary) endPackage(t test, e event) {
 			s.fail(t)
 			fmt.Fprint(s.out, s.text(t))
 		}
+		s.unended(t.pkg)
 		fmt.Fprintf(s.out, "FAIL  %s (%.1fs)\n", t.pkg, e.Elapsed)
 		s.blamed[t] = false // the package may run again, with other flags
+	}
+}
+
+// unended shows the tests that ran when their package ended: what a panic says, or that time is up, is in the output of one.
+func (s *summary) unended(pkg string) {
+	var names []string
+	for t := range s.output {
+		if t.pkg == pkg && t.name != "" {
+			names = append(names, t.name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t := test{pkg, name}
+		fmt.Fprintf(s.out, "--- DID NOT END: %s %s\n%s", pkg, name, s.text(t))
+		s.forget(t)
 	}
 }
 

@@ -70,6 +70,12 @@ func TestSummarize(t *testing.T) {
 			last: "0 passed, 2 failed, 0 skipped", holds: []string{"panic: late"},
 		},
 		{
+			name: "a package that ends amid its tests",
+			in: stream("run p A", "output p A done", "pass p A", "run p B", "run p B/x", "output p B/x panic: test timed out",
+				"output q C not p", "output p - FAIL p 600s", "fail p -"),
+			last: "1 passed, 1 failed, 0 skipped", holds: []string{"--- DID NOT END: p B/x\npanic: test timed out\n", "FAIL p 600s"},
+		},
+		{
 			name: "a command that fails without a word",
 			in:   stream("pass p A", "pass p -", "exit unit -"),
 			last: "1 passed, 1 failed, 0 skipped", holds: []string{"FAIL  unit"},
