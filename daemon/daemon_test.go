@@ -94,7 +94,7 @@ func TestSecondDaemon(t *testing.T) {
 	}
 	first.passes()
 	first.signal(syscall.SIGKILL)
-	<-first.ended
+	first.ends()
 	if len(sockets(t, dir)) == 0 {
 		t.Error("a killed daemon leaves no socket: the next line tests nothing")
 	}
@@ -199,11 +199,12 @@ func TestClientsOutliveTheDaemon(t *testing.T) {
 				err error
 			}
 			results := make(chan result)
+			ctx := limited(t)
 			for _, d := range clients {
 				go func() {
 					var r result
 					for r.err == nil && r.re&netmap.PollErr == 0 {
-						if r.re, r.err = d.Poll(limited(t), netmap.PollIn); r.re&netmap.PollIn != 0 {
+						if r.re, r.err = d.Poll(ctx, netmap.PollIn); r.re&netmap.PollIn != 0 {
 							for _, ring := range d.RxRings() {
 								ring.Advance(ring.Tail())
 							}
@@ -216,7 +217,7 @@ func TestClientsOutliveTheDaemon(t *testing.T) {
 			clients[0].TxRings()[0].Send(frame(60))
 			must(t, clients[0].TxSync())
 			p.signal(how)
-			<-p.ended
+			p.ends()
 			p.manager.Discard() // else it would be started again
 			for range clients {
 				if r := <-results; r.re&netmap.PollErr == 0 || !errors.Is(r.err, unix.EIO) {

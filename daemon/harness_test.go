@@ -122,7 +122,11 @@ func launchUnder(t *testing.T, manager *servicemanager.Manager, dir string, cmd 
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		<-p.ended
+		select {
+		case <-p.ended:
+		case <-time.After(patience):
+			t.Errorf("netmapd %d was killed, and it, or somebody who has its output, is still there", p.cmd.Process.Pid)
+		}
 		if t.Failed() {
 			t.Logf("netmapd %d said:\n%s", p.cmd.Process.Pid, &p.out)
 		}
@@ -182,14 +186,26 @@ func (p *process) signal(s syscall.Signal) {
 	must(p.t, p.cmd.Process.Signal(s))
 }
 
-// exits waits for the end and checks the exit code and that no socket is left.
-func (p *process) exits(code int) {
+// ends waits for the end. A netmapd that does not come to it is asked what it is doing.
+func (p *process) ends() {
 	p.t.Helper()
 	select {
 	case <-p.ended:
+		return
 	case <-time.After(patience):
-		p.t.Fatalf("netmapd does not end; log:\n%s", &p.out)
 	}
+	p.signal(syscall.SIGQUIT)
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+	}
+	p.t.Fatalf("netmapd does not end; log:\n%s", &p.out)
+}
+
+// exits waits for the end and checks the exit code and that no socket is left.
+func (p *process) exits(code int) {
+	p.t.Helper()
+	p.ends()
 	if got := p.cmd.ProcessState.ExitCode(); got != code {
 		p.t.Errorf("netmapd exits with %d (%v), want %d", got, p.cmd.ProcessState, code)
 	}

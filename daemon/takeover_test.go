@@ -53,7 +53,7 @@ func TestKeeping(t *testing.T) {
 // restart starts netmapd again, with what systemd kept of the one that ended.
 func (p *process) restart(args ...string) *process {
 	p.t.Helper()
-	<-p.ended
+	p.ends()
 	args = append([]string{"--runtime-dir", p.dir, "--dpdk-hugepages=never"}, args...)
 	n := launchUnder(p.t, p.manager, p.dir, p.manager.Command(netmapd, args...))
 	got := n.told()
@@ -93,7 +93,7 @@ func exchange(t *testing.T, a, b *netmap.Desc) {
 
 // isGone says whether the client of a port is told that it is there no more.
 func isGone(d *netmap.Desc) bool {
-	for {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		re, err := d.PollTimeout(time.Second, netmap.PollIn)
 		if err != nil || re&netmap.PollIn == 0 {
 			return errors.Is(err, unix.EIO)
@@ -102,6 +102,7 @@ func isGone(d *netmap.Desc) bool {
 			r.Advance(r.Tail())
 		}
 	}
+	return false
 }
 
 // memory makes a memfd.
@@ -204,7 +205,7 @@ func TestTakeoverOfLess(t *testing.T) {
 		}
 	}
 	p.signal(unix.SIGKILL)
-	<-p.ended
+	p.ends()
 	for _, c := range cases {
 		c.spoil(p.manager)
 	}
@@ -278,7 +279,7 @@ func TestTakeoverThatFails(t *testing.T) {
 	a, b := p.open("vale0:a"), p.open("vale0:b")
 	for tries, good := range []bool{true, true, false} {
 		p.signal(unix.SIGKILL)
-		<-p.ended
+		p.ends()
 		for i := range tries {
 			f := memory(t, 64, 0)
 			p.manager.Replace(fmt.Sprintf("try.%d", i+1), f)
