@@ -50,6 +50,7 @@ var constants = map[string]uint64{
 	"DirRx": abi.DirRx, "DirTx": abi.DirTx,
 	"RingStopped": uint64(abi.RingStopped), "RingRunning": uint64(abi.RingRunning), "RingFrozen": uint64(abi.RingFrozen),
 	"RingDirect":  uint64(abi.RingDirect),
+	"BusyDaemon":  uint64(abi.BusyDaemon),
 	"RingHolding": uint64(abi.RingHolding), "RingRefused": uint64(abi.RingRefused),
 	"MinBufIndex": abi.MinBufIndex,
 }

@@ -1,7 +1,9 @@
 package netmap
 
 import (
+	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/netmapd/netmapd/netmap/abi"
 )
@@ -17,6 +19,19 @@ const (
 	wakePeer                      // so does the other end of the pipe
 	forwarded                     // slots were put into TX rings
 )
+
+// longestPause is more than the daemon takes; it may have died in there.
+const longestPause = 100 * time.Millisecond
+
+// enterAfterPause enters when the daemon is through, if it is that which is inside (NC D.1).
+func (r *Ring) enterAfterPause() bool {
+	for until := time.Now().Add(longestPause); !r.blk.Enter(r.session); runtime.Gosched() {
+		if who, _ := r.blk.Inside(); who != 0 && who != abi.BusyDaemon || time.Now().After(until) {
+			return false
+		}
+	}
+	return true
+}
 
 // sync does for one ring what the kernel does in netmap's sync system calls.
 // The C library does the same, in the same steps.
@@ -52,7 +67,7 @@ func (r *Ring) sync() (out outcome) {
 	}
 
 	// 2. One sync at a time; the second one is left out silently (NC D.1).
-	if !b.Enter(r.session) {
+	if !b.Enter(r.session) && !r.enterAfterPause() {
 		r.stats.skipped.Add(1)
 		return skipped
 	}

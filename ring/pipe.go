@@ -36,16 +36,13 @@ func (p *Pipe) Rx() *Ring { return p.rx }
 // Direct reports who moves the slots.
 func (p *Pipe) Direct() bool { return p.tx.blk.State() == abi.RingDirect }
 
-// busyDaemon is the session that the daemon is in busy words.
-const busyDaemon = ^uint32(0)
-
 // lock waits until no client is inside a sync of either ring. A sync takes
 // microseconds; a client that pretends to be in one for longer, or is kept from its
 // CPU for longer, is not waited for: what it then stores hurts the two ends of this
 // pipe and nobody else.
 func (p *Pipe) lock(until time.Time) {
 	for _, r := range [...]*Ring{p.tx, p.rx} {
-		for !r.blk.Enter(busyDaemon) && time.Now().Before(until) {
+		for !r.blk.Enter(abi.BusyDaemon) && time.Now().Before(until) {
 			runtime.Gosched()
 		}
 	}

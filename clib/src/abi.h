@@ -103,6 +103,9 @@ struct nmd_sync_block {
 
 enum { NMD_DIR_RX = 0, NMD_DIR_TX = 1 };
 
+/* The session that the daemon is in busy words: for a short pause. */
+#define NMD_BUSY_DAEMON UINT32_MAX
+
 /* States of a ring. */
 enum {
 	NMD_STOPPED = 0,

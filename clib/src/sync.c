@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "forward.h"
 #include "indirect.h"
@@ -112,6 +113,27 @@ static bool enter(struct nmd_sync_block *b, uint32_t session)
 
 	return atomic_compare_exchange_strong_explicit(&b->busy, &none, session, memory_order_acquire,
 						       memory_order_relaxed);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+/* enter_after_pause enters when the daemon is through, if it is that which is inside (NC D.1). */
+static bool enter_after_pause(struct nmd_sync_block *b, uint32_t session)
+{
+	enum { LONGEST_MS = 100 }; /* more than it takes; it may have died in there */
+
+	for (int64_t until = now_ms() + LONGEST_MS; !enter(b, session); sched_yield()) {
+		uint32_t who = LOAD(b->busy);
+		if ((who != 0 && who != NMD_BUSY_DAEMON) || now_ms() > until)
+			return false;
+	}
+	return true;
 }
 
 static void leave(struct nmd_sync_block *b)
@@ -306,7 +328,7 @@ unsigned nmd_sync(struct nmd_ring *r)
 		return NMD_BAD;
 
 	/* 2. One sync at a time; the second one is left out silently (NC D.1). */
-	if (!enter(b, r->session))
+	if (!enter(b, r->session) && !enter_after_pause(b, r->session))
 		return NMD_SKIPPED;
 
 	/* Who moves the slots of a pipe changes only while the daemon is inside. */

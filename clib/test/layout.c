@@ -161,6 +161,7 @@ int main(void)
 	CONST(NMD_HOLDING, "RingHolding");
 	CONST(NMD_REFUSED, "RingRefused");
 	CONST(NMD_DIRECT, "RingDirect");
+	CONST(NMD_BUSY_DAEMON, "BusyDaemon");
 	CONST(NMD_MIN_BUF, "MinBufIndex");
 	for (unsigned type = 0; type <= NMD_REQ_TYPES; type++)
 		printf("body %u %u\n", type, nmd_body_size((uint16_t)type));

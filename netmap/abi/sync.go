@@ -262,8 +262,12 @@ func (b *SyncBlock) SetLibrary(rhead, rcur, rtail uint32) {
 	release32(&b.rtail, rtail)
 }
 
+// BusyDaemon is the session that the daemon is in busy words: for a short pause, in
+// which it changes who moves the slots of a pipe, and for which a sync waits.
+const BusyDaemon = ^uint32(0)
+
 // Enter takes the ring for one sync of the given session; false means that
-// another sync is running and this one is skipped (NC D.1).
+// another sync is running and this one is skipped (NC D.1), unless it is the daemon's.
 func (b *SyncBlock) Enter(session uint32) bool {
 	return atomic.CompareAndSwapUint32(&b.busy, 0, session)
 }

@@ -166,7 +166,7 @@ func mon05(e *env) {
 
 func mon06(e *env) {
 	for _, k := range ties {
-		for name, test := range map[string]func(*env, tie){"copy RX": copyRx, "copy TX": copyTx, "zero-copy RX": zeroCopyRx, "zero-copy TX": zeroCopyTx} {
+		for name, test := range map[string]func(*env, tie){"copy RX": copyRx, "copy TX": copyTx, "zero-copy RX": zeroCopyRx, "zero-copy TX": zeroCopyTx, "come and go": comeAndGo} {
 			e.Run(k.what+" "+name, func(t *testing.T) {
 				sub := newEnv(t, e.half)
 				test(sub, k.make(sub))
@@ -190,6 +190,28 @@ func copyRx(e *env, t tie) {
 	t.b.tx[0].fill(flood(4))
 	t.b.sync()
 	t.a.rx[0].arrives(flood(4))
+}
+
+// comeAndGo: whatever a monitor's coming and going means for who moves the slots, one sync is enough (NC D.1).
+func comeAndGo(e *env, t tie) {
+	q := e.program()
+	for seq := uint32(0); seq < 200; {
+		m, gone := e.openPort(q, t.name, flags(abi.FlagMonitorRx)), make(chan struct{})
+		go func() {
+			defer close(gone)
+			q.close(m.fd)
+		}()
+		for going := true; going; seq++ {
+			t.b.tx[0].fill(flood(seq))
+			t.b.sync()
+			t.a.rx[0].arrives(flood(seq))
+			select {
+			case <-gone:
+				going = false
+			default:
+			}
+		}
+	}
 }
 
 func copyTx(e *env, t tie) {
