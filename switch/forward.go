@@ -340,6 +340,7 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
+		s.last = g
 		pl.send(&v.dest[g], v.dest[g].ring(s.ring), w.list(v, g))
 	}
 	if !flooding {
@@ -367,13 +368,14 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if len(list) == 0 {
 			continue // all of it was over the limit
 		}
+		s.last = g
 		pl.send(d, 0, list)
 	}
 }
 
 // rxSink is where frames of a group go, from ring number ring of their source; nil unless it is one client's ring.
 func (v *view) rxSink(group uint16, ring int) *RxSink {
-	if int(group) == len(v.dest) {
+	if int(group) >= len(v.dest) {
 		return nil
 	}
 	d := &v.dest[group]

@@ -43,6 +43,7 @@ type source struct {
 	port  *Port
 	ctr   *Counters
 	ring  int
+	last  uint16 // group that its last frames went to
 }
 
 // Poller is the set of sources of one switch that one lcore polls; it is an
@@ -64,6 +65,16 @@ type Poller struct {
 }
 
 const manyReceivers = 6
+
+// single is how many slots a batch has whose frames wait for each line in turn: there are no others to work on meanwhile.
+const single = 4
+
+// expect asks for the lines that a delivery waits for, should the frames of a source go where those before went.
+func (v *view) expect(s *source) {
+	if sink := v.rxSink(s.last, s.ring); sink != nil {
+		sink.expect()
+	}
+}
 
 // view is what a poller knows of its switch: written by the control plane
 // before it is published, except for the scratch memory, which is the poller's.
@@ -155,6 +166,9 @@ func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
 		return 0, 0
 	}
 	if b.N != 0 {
+		if slots <= single {
+			v.expect(s)
+		}
 		pl.forward(v, s)
 	}
 	s.Done(b)

@@ -34,6 +34,14 @@ TEXT ·prefetchRing(SB), NOSPLIT, $0-16
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x4E; BYTE $0x40 // PREFETCHW 64(SI)
 	RET
 
+// func prefetchSlot(slot *abi.Slot, block *abi.SyncBlock)
+TEXT ·prefetchSlot(SB), NOSPLIT, $0-16
+	MOVQ slot+0(FP), DI
+	MOVQ block+8(FP), SI
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x0F // PREFETCHW (DI)
+	PREFETCHT0 (SI)
+	RET
+
 // func prefetchPlaces(runs *run, n uint64, words *uint64, mask uint64)
 TEXT ·prefetchPlaces(SB), NOSPLIT, $0-32
 	MOVQ runs+0(FP), SI

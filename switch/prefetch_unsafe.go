@@ -25,6 +25,11 @@ func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint
 //go:noescape
 func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
 
+// prefetchSlot asks for the cache line of a slot, to be written, and for the clients' line of a sync block, to be read.
+//
+//go:noescape
+func prefetchSlot(slot *abi.Slot, block *abi.SyncBlock)
+
 // prefetchPlaces asks for the words of a table that the searches for the addresses of n > 0 runs begin with. mask is one less than
 // their number.
 //

@@ -66,6 +66,18 @@ func (s *RxSink) askRing() bool {
 	return ok
 }
 
+// expect asks for what a delivery of one frame waits for, but for the daemon's line: who polls for it would only take it back.
+func (s *RxSink) expect() {
+	r := s.r
+	at, ok := r.Next()
+	if !ok {
+		return
+	}
+	slot, bufs := r.Slots().At(at), r.Bufs()
+	prefetchSlot(slot, r.Block())
+	prefetchBufs(slot, 1, bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
+}
+
 // commit publishes what was used of a reservation, and reports whether the reader has something new.
 func (s *RxSink) commit(start, got, used uint32) (news bool) {
 	r := s.r
