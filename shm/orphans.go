@@ -34,7 +34,7 @@ func (r *Region) Stats() Stats {
 			s.Ring.Free++
 		}
 	}
-	for i := range r.c.bufs {
+	for i := range r.c.bufs[:r.endBuf] {
 		if atomic.LoadUint32(&r.c.bufs[i]) == bufDevice {
 			s.Lent++
 		}
@@ -59,7 +59,7 @@ func (r *Region) Sweep(seen map[uint32]bool) (next map[uint32]bool, reclaimed in
 		return nil, 0 // nothing can be told of buffers whose slots are gone
 	}
 	next = map[uint32]bool{}
-	for i := range r.c.bufs {
+	for i := range r.c.bufs[:r.endBuf] {
 		idx := uint32(i)
 		switch w := atomic.LoadUint32(&r.c.bufs[i]); {
 		case w%oneFlight != bufClient && w != bufIdle || standing[i]:

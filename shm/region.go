@@ -39,6 +39,7 @@ type Region struct {
 	mu      sync.Mutex
 	c       control
 	nextBuf uint32 // no buffer below it is free
+	endBuf  uint32 // no buffer from it on was ever taken, so that even what tells whose they are is memory that nobody touched
 	freeBuf uint32
 	users   int
 	extras  int    // descriptors that hold extra buffers
@@ -89,8 +90,14 @@ func create(o Options, g Geometry, data *File) (*Region, error) {
 	if o.external {
 		h.external = 1
 	}
-	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
+	r.allFree()
 	return r, r.load()
+}
+
+// allFree sets up the allocator of buffers; what was taken of them has been cleared.
+func (r *Region) allFree() {
+	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
+	r.nextBuf, r.endBuf, r.freeBuf = abi.MinBufIndex, abi.MinBufIndex, r.geo.Buf.Count-abi.MinBufIndex
 }
 
 // Adopt takes over a region from its two files, made by Create in this process
@@ -119,21 +126,23 @@ func Adopt(data, ctl *os.File) (*Region, error) {
 		_ = r.Close()
 		return nil, err
 	}
+	r.nextBuf = abi.MinBufIndex
+	for i, s := range r.c.bufs {
+		if s == bufFree {
+			r.freeBuf++
+		} else {
+			r.endBuf = uint32(i) + 1
+		}
+	}
 	return r, nil
 }
 
-// load derives everything that is not in control memory from it.
+// load derives from control memory what the region is.
 func (r *Region) load() (err error) {
 	h := r.c.hdr
 	r.id, r.name, r.private = uint16(h.id), h.nameString(), h.private != 0
 	r.external = h.external != 0
 	r.bufs, err = r.data.Mem().Bufs(r.geo.BufOffset(), r.geo.Buf.Count, r.geo.Buf.Size)
-	r.nextBuf, r.freeBuf = abi.MinBufIndex, 0
-	for _, s := range r.c.bufs {
-		if s == bufFree {
-			r.freeBuf++
-		}
-	}
 	return err
 }
 
@@ -204,9 +213,8 @@ func (r *Region) Release() (last bool) {
 	}
 	clear(r.c.rings)
 	clear(r.c.ifs)
-	clear(r.c.bufs)
-	r.c.bufs[0], r.c.bufs[1] = bufReserved, bufReserved
-	r.nextBuf, r.freeBuf = abi.MinBufIndex, r.geo.Buf.Count-abi.MinBufIndex
+	clear(r.c.bufs[:r.endBuf])
+	r.allFree()
 	r.extras, r.orphans = 0, 0
 	if !r.external {
 		_ = r.data.Clear() // best effort: it only saves memory
@@ -325,6 +333,7 @@ func (r *Region) takeBuf(whose uint32) uint32 {
 	}
 	i := r.nextBuf
 	r.nextBuf++
+	r.endBuf = max(r.endBuf, r.nextBuf)
 	atomic.StoreUint32(&r.c.bufs[i], whose)
 	r.freeBuf--
 	return i
