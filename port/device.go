@@ -56,10 +56,19 @@ type device struct {
 	switched string          // the switch that it was on when it went
 }
 
-// interfaceExists looks in the daemon's network namespace.
+// interfaceExists looks in the daemon's network namespace. Package net would list all interfaces for it, each time that a port of
+// a switch is opened.
 func interfaceExists(ifname string) bool {
-	_, err := net.InterfaceByName(ifname)
-	return err == nil
+	req, err := unix.NewIfreq(ifname)
+	if err != nil {
+		return false // too long for one
+	}
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // nothing is made in its place
+	}
+	defer unix.Close(s) //nolint:errcheck // nothing was written
+	return !errors.Is(unix.IoctlIfreq(s, unix.SIOCGIFINDEX, req), unix.ENODEV)
 }
 
 // createInterface makes a port for a kernel interface (NC E.3).
