@@ -151,7 +151,8 @@ func sum(m map[string]float64) (s float64) {
 func (i *interval) forwarding() (sample, error) {
 	got, lost := sum(i.rx), sum(i.drops)
 	if i.packets < 1000 || got == 0 {
-		return nil, fmt.Errorf("the lcore moved %.0f packets in %.2f s and %.0f arrived: something does not run", i.packets, i.seconds, got)
+		return nil, fmt.Errorf("the lcores moved %.0f packets in %.2f s, with %.0f cycles busy and %.0f idle, %.0f sleeps and %.0f wake-ups, and %.0f arrived: something does not run",
+			i.packets, i.seconds, i.busy, i.idle, i.sleeps, i.wakeups, got)
 	}
 	return sample{
 		"cycles": i.busy / i.packets,
