@@ -340,7 +340,9 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if g == flood || flooding && v.dest[g].ring(s.ring) == 0 {
 			continue // merged with the flood below
 		}
-		s.last = g
+		if len(w.touched) == 1 {
+			s.went(v, g)
+		}
 		pl.send(&v.dest[g], v.dest[g].ring(s.ring), w.list(v, g))
 	}
 	if !flooding {
@@ -368,14 +370,16 @@ func (pl *Poller) deliver(v *view, s *source) {
 		if len(list) == 0 {
 			continue // all of it was over the limit
 		}
-		s.last = g
+		if len(v.active) == 2 {
+			s.went(v, g)
+		}
 		pl.send(d, 0, list)
 	}
 }
 
 // rxSink is where frames of a group go, from ring number ring of their source; nil unless it is one client's ring.
 func (v *view) rxSink(group uint16, ring int) *RxSink {
-	if int(group) >= len(v.dest) {
+	if int(group) == len(v.dest) {
 		return nil
 	}
 	d := &v.dest[group]

@@ -43,7 +43,11 @@ type source struct {
 	port  *Port
 	ctr   *Counters
 	ring  int
-	last  uint16 // group that its last frames went to
+
+	// Where its last frames went; sink is nil unless that was one client's ring. It holds for that view only.
+	view  *view
+	group uint16
+	sink  *RxSink
 }
 
 // Poller is the set of sources of one switch that one lcore polls; it is an
@@ -66,13 +70,13 @@ type Poller struct {
 
 const manyReceivers = 6
 
-// single is how many slots a batch has whose frames wait for each line in turn: there are no others to work on meanwhile.
-const single = 4
+// smallBatch is how many slots a batch has whose frames wait for each line in turn: there are no others to work on meanwhile.
+const smallBatch = 4
 
-// expect asks for the lines that a delivery waits for, should the frames of a source go where those before went.
-func (v *view) expect(s *source) {
-	if sink := v.rxSink(s.last, s.ring); sink != nil {
-		sink.expect()
+// went notes where frames of the source went.
+func (s *source) went(v *view, group uint16) {
+	if s.view != v || s.group != group {
+		s.view, s.group, s.sink = v, group, v.rxSink(group, s.ring)
 	}
 }
 
@@ -166,8 +170,10 @@ func (pl *Poller) turn(v *view, s *source) (slots, frames int) {
 		return 0, 0
 	}
 	if b.N != 0 {
-		if slots <= single {
-			v.expect(s)
+		if slots <= smallBatch && s.view == v && s.sink != nil {
+			pl.sending = &v.dest[s.group]
+			s.sink.expect()
+			pl.sending = nil
 		}
 		pl.forward(v, s)
 	}

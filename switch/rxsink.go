@@ -73,9 +73,8 @@ func (s *RxSink) expect() {
 	if !ok {
 		return
 	}
-	slot, bufs := r.Slots().At(at), r.Bufs()
-	prefetchSlot(slot, r.Block())
-	prefetchBufs(slot, 1, bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
+	bufs := r.Bufs()
+	prefetchFrame(r.Slots().At(at), r.Block(), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
 }
 
 // commit publishes what was used of a reservation, and reports whether the reader has something new.
