@@ -339,11 +339,11 @@ func (r *Region) takeBuf(whose uint32) uint32 {
 	return i
 }
 
-// giveBuf returns a buffer that a client or a ring held. An index that is out of
-// range, stands in a slot, or is of neither, is refused: clients write slots as
+// giveBuf returns a buffer that a client or a ring held. An index of one that was
+// never taken, stands in a slot, or is of neither, is refused: clients write slots as
 // they please.
 func (r *Region) giveBuf(i uint32, standing []bool) bool {
-	if !r.bufs.Valid(i) || standing[i] {
+	if i >= uint32(len(standing)) || standing[i] {
 		return false
 	}
 	b := &r.c.bufs[i]
@@ -408,9 +408,9 @@ func (r *Region) drain(rings ...Ring) (refused int) {
 	return refused
 }
 
-// standing tells of each buffer whether it stands in a slot of some ring.
+// standing tells of each buffer that was ever taken whether it stands in a slot of some ring.
 func (r *Region) standing() []bool {
-	standing := make([]bool, r.geo.Buf.Count)
+	standing := make([]bool, r.endBuf)
 	for i := range r.c.rings {
 		rec := &r.c.rings[i]
 		if rec.used == 0 {
@@ -421,7 +421,7 @@ func (r *Region) standing() []bool {
 			continue // cannot be: the record is ours
 		}
 		for s := range v.Num() {
-			if idx := v.Load(s).Idx(); r.bufs.Valid(idx) {
+			if idx := v.Load(s).Idx(); idx < r.endBuf {
 				standing[idx] = true
 			}
 		}

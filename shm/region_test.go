@@ -359,3 +359,27 @@ func TestAdopt(t *testing.T) {
 		t.Error("a region without its control memory was adopted")
 	}
 }
+
+// Memory is used for what is used: a region for a million buffers costs no more at first than one for a thousand.
+func TestUnusedCostsNothing(t *testing.T) {
+	p := GlobalParams()
+	p.BufNum = 1_000_000
+	r := newRegion(t, p)
+	before := r.Stats()
+	o := mustRing(t, r, abi.DirRx, 0, 64)
+	seen, _ := r.Sweep(nil)
+	r.Sweep(seen)
+	r.FreeRing(o)
+	if got := r.Stats(); got != before {
+		t.Errorf("pools are %+v, were %+v", got, before)
+	}
+	for what, f := range map[string]*os.File{"region": r.File(), "control memory": r.ControlFile()} {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		if used := st.Blocks * 512; used > 128<<10 {
+			t.Errorf("the %s of %d bytes uses %d", what, st.Size, used)
+		}
+	}
+}
