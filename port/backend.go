@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"time"
 
 	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/wire"
@@ -55,8 +56,8 @@ type backend interface {
 	offsets() bool
 
 	// setOffsets gives a ring without users its offsets, nil for none, and its slots
-	// the initial one.
-	setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64) error
+	// the initial one. It waits for syncs of a pipe until then at most.
+	setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64, until time.Time) error
 
 	// monitored is called before the first monitor looks at the port's rings,
 	// unmonitored after the last one did.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,11 +89,12 @@ func (d *Desc) offsets(full string, o *abi.Offsets) (*ring.Offsets, error) {
 
 // setOffsets gives the rings without users their offsets, nil for none.
 func (d *Desc) setOffsets(ctx context.Context, o *ring.Offsets, initial uint64) error {
+	until := time.Now().Add(busyTime)
 	for _, k := range d.bound() {
 		if k.users > 0 || o == nil && k.Offsets() == nil {
 			continue
 		}
-		if err := d.port.be.setOffsets(ctx, k, o, initial); err != nil {
+		if err := d.port.be.setOffsets(ctx, k, o, initial, until); err != nil {
 			return fmt.Errorf("set the offsets of ring %s of %s: %w", k, d.port.name, err)
 		}
 		mask := uint64(0)
@@ -105,7 +107,7 @@ func (d *Desc) setOffsets(ctx context.Context, o *ring.Offsets, initial uint64) 
 }
 
 // setOffsets gives a ring without users and without frames its offsets.
-func (b plain) setOffsets(_ context.Context, k *kring, o *ring.Offsets, initial uint64) error {
+func (b plain) setOffsets(_ context.Context, k *kring, o *ring.Offsets, initial uint64, _ time.Time) error {
 	k.SetOffsets(o)
 	_ = b.p.region.Touch(func() {
 		for i := range k.Num() {

@@ -248,9 +248,9 @@ func (e *pipeEnd) resume(ctx context.Context, k *kring) error {
 }
 
 // setOffsets moves what waits in the ring, too.
-func (e *pipeEnd) setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64) error {
+func (e *pipeEnd) setOffsets(ctx context.Context, k *kring, o *ring.Offsets, initial uint64, until time.Time) error {
 	pair := e.pair(k)
-	return e.touch(ctx, func() { pair.SetOffsets(k.Ring, o, initial, time.Now().Add(busyTime)) })
+	return e.touch(ctx, func() { pair.SetOffsets(k.Ring, o, initial, until) })
 }
 
 // touch changes rings of the pipe: on the lcore that carries it, if one does.
