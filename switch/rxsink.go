@@ -56,25 +56,28 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 	return frames, bytes
 }
 
-// askRing asks for the lines of the ring that a delivery reads and writes: its reader has them on another CPU. It does not where
+// askSlots asks for the lines of the slots that a delivery begins with: its reader has them on another CPU. It does not where
 // another lcore delivers as well.
-func (s *RxSink) askRing() bool {
+func (s *RxSink) askSlots() bool {
 	at, ok := s.r.Next()
 	if ok {
-		prefetchRing(s.r.Slots().At(at), s.r.Block())
+		prefetchSlots(s.r.Slots().At(at))
 	}
 	return ok
 }
 
-// expect asks for what a delivery of one frame waits for, but for the daemon's line: who polls for it would only take it back.
+// expect asks for what a delivery of one frame waits for.
 func (s *RxSink) expect() {
 	r := s.r
+	if !r.Bound() {
+		return // somebody may be renewing it
+	}
 	at, ok := r.Next()
 	if !ok {
 		return
 	}
 	bufs := r.Bufs()
-	prefetchFrame(r.Slots().At(at), r.Block(), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
+	prefetchFrame(r.Slots().At(at), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
 }
 
 // commit publishes what was used of a reservation, and reports whether the reader has something new.
