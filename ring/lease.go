@@ -45,21 +45,14 @@ func (r *Ring) Reserve(n uint32) (start, got uint32) {
 
 func (r *Ring) reserve(n uint32) (start, got uint32) {
 	l := &r.lease
+	r.reclaim()
 	start = l.next
-	if n > r.free() || r.eager() {
-		r.reclaim()
-		n = min(n, r.free())
+	if free := r.num - 1 - r.dist(r.ix.HwCur, start); n > free {
+		n = free
 	}
 	l.next = r.Advance(start, n)
 	return start, n
 }
-
-// free is how many slots can be reserved, as far as is known: what the reader gave back since it was last looked at is not in it.
-// To look means to fetch a line that the reader writes.
-func (r *Ring) free() uint32 { return r.num - 1 - r.dist(r.ix.HwCur, r.lease.next) }
-
-// eager says that somebody waits for what the reader gives back, even if nobody needs room.
-func (r *Ring) eager() bool { return r.release != nil || r.watch.Load() != nil || r.Served() }
 
 // Next is the slot that the next reservation begins at; not ok where another lcore may be moving it.
 func (r *Ring) Next() (at uint32, ok bool) {
@@ -132,5 +125,5 @@ func (r *Ring) Release() (free uint32) {
 		defer l.release()
 	}
 	r.reclaim()
-	return r.free()
+	return r.num - 1 - r.dist(r.ix.HwCur, l.next)
 }

@@ -24,24 +24,28 @@ next:
 	JNE  loop
 	RET
 
-// func prefetchSlots(slot *abi.Slot)
-TEXT ·prefetchSlots(SB), NOSPLIT, $0-8
+// func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
+TEXT ·prefetchRing(SB), NOSPLIT, $0-16
 	MOVQ slot+0(FP), DI
+	MOVQ block+8(FP), SI
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x0F             // PREFETCHW (DI)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x4F; BYTE $0x30 // PREFETCHW 48(DI)
+	PREFETCHT0 (SI)
 	RET
 
-// func prefetchFrame(slot *abi.Slot, base unsafe.Pointer, size, num uint64)
-TEXT ·prefetchFrame(SB), NOSPLIT, $0-32
+// func prefetchFrame(slot *abi.Slot, block *abi.SyncBlock, base unsafe.Pointer, size, num uint64)
+TEXT ·prefetchFrame(SB), NOSPLIT, $0-40
 	MOVQ slot+0(FP), SI
+	MOVQ block+8(FP), DX
+	PREFETCHT0 (DX)
 	MOVL (SI), AX                      // the buffer index, the high half cleared
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x0E // PREFETCHW (SI)
 #ifndef const_trusting
-	CMPQ AX, num+24(FP)
+	CMPQ AX, num+32(FP)
 	JAE  done
 #endif
-	IMULQ size+16(FP), AX
-	MOVQ  base+8(FP), DI
+	IMULQ size+24(FP), AX
+	MOVQ  base+16(FP), DI
 	BYTE  $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x07 // PREFETCHW (DI)(AX*1)
 
 done:

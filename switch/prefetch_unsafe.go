@@ -18,18 +18,19 @@ import (
 //go:noescape
 func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint64)
 
-// prefetchSlots asks for the two cache lines of slots from slot on, to be written. A CPU fetches a line that is to be written only
-// once all stores before have their lines, so that deliveries to many rings would wait for one line after the other. Lines that a
-// reader polls, or writes, are not asked for: it has taken them back by the time that they are needed (BenchmarkPortsAcrossCPUs).
+// prefetchRing asks for the two cache lines of slots from slot on, to be written, and for the clients' line of a sync block, to
+// be read. A CPU fetches a line that is to be written only once all stores before have their lines, so that deliveries to many
+// rings would wait for one line after the other. The daemon's line is not asked for: a reader that polls it has taken it back by
+// the time that it is written (BenchmarkPortsAcrossCPUs).
 //
 //go:noescape
-func prefetchSlots(slot *abi.Slot)
+func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
 
-// prefetchFrame asks for what is written when one frame is put into a slot, the slot's line and the first one of its buffer; num
-// and size are those of the pool at base.
+// prefetchFrame asks for what is written when one frame is put into a slot, the slot's line and the first one of its buffer, and
+// for the clients' line of the ring's sync block, to be read; num and size are those of the pool at base.
 //
 //go:noescape
-func prefetchFrame(slot *abi.Slot, base unsafe.Pointer, size, num uint64)
+func prefetchFrame(slot *abi.Slot, block *abi.SyncBlock, base unsafe.Pointer, size, num uint64)
 
 // prefetchPlaces asks for the words of a table that the searches for the addresses of n > 0 runs begin with. mask is one less than
 // their number.

@@ -56,17 +56,17 @@ func (s *RxSink) Deliver(b *Batch, list []uint16, d *Drops) (frames, bytes uint6
 	return frames, bytes
 }
 
-// askSlots asks for the lines of the slots that a delivery begins with: its reader has them on another CPU. It does not where
+// askRing asks for the lines of the ring that a delivery begins with: its reader has them on another CPU. It does not where
 // another lcore delivers as well.
-func (s *RxSink) askSlots() bool {
+func (s *RxSink) askRing() bool {
 	at, ok := s.r.Next()
 	if ok {
-		prefetchSlots(s.r.Slots().At(at))
+		prefetchRing(s.r.Slots().At(at), s.r.Block())
 	}
 	return ok
 }
 
-// expect asks for what a delivery of one frame waits for.
+// expect asks for what a delivery of one frame waits for, but for the daemon's line: who polls for it would only take it back.
 func (s *RxSink) expect() {
 	r := s.r
 	if !r.Bound() {
@@ -77,7 +77,7 @@ func (s *RxSink) expect() {
 		return
 	}
 	bufs := r.Bufs()
-	prefetchFrame(r.Slots().At(at), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
+	prefetchFrame(r.Slots().At(at), r.Block(), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
 }
 
 // commit publishes what was used of a reservation, and reports whether the reader has something new.

@@ -78,7 +78,7 @@ func (pl *Poller) scatter(v *view, s *source) bool {
 	}
 	for _, g := range w.touched {
 		sink := v.rxSink(g, s.ring)
-		if sink == nil || v.dest[g].header != b.header || sink.r.Offsets() != nil || !sink.r.Bound() || !sink.askSlots() {
+		if sink == nil || v.dest[g].header != b.header || sink.r.Offsets() != nil || !sink.r.Bound() || !sink.askRing() {
 			return false
 		}
 		v.targets[g].r = sink.r
