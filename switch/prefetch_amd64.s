@@ -33,24 +33,6 @@ TEXT ·prefetchRing(SB), NOSPLIT, $0-16
 	PREFETCHT0 (SI)
 	RET
 
-// func prefetchFrame(slot *abi.Slot, block *abi.SyncBlock, base unsafe.Pointer, size, num uint64)
-TEXT ·prefetchFrame(SB), NOSPLIT, $0-40
-	MOVQ slot+0(FP), SI
-	MOVQ block+8(FP), DX
-	PREFETCHT0 (DX)
-	MOVL (SI), AX                      // the buffer index, the high half cleared
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x0E // PREFETCHW (SI)
-#ifndef const_trusting
-	CMPQ AX, num+32(FP)
-	JAE  done
-#endif
-	IMULQ size+24(FP), AX
-	MOVQ  base+16(FP), DI
-	BYTE  $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x07 // PREFETCHW (DI)(AX*1)
-
-done:
-	RET
-
 // func prefetchPlaces(runs *run, n uint64, words *uint64, mask uint64)
 TEXT ·prefetchPlaces(SB), NOSPLIT, $0-32
 	MOVQ runs+0(FP), SI

@@ -12,6 +12,4 @@ func prefetchBufs(*abi.Slot, uint64, unsafe.Pointer, uint64, uint64) {}
 
 func prefetchPlaces(*run, uint64, *uint64, uint64) {}
 
-func prefetchFrame(*abi.Slot, *abi.SyncBlock, unsafe.Pointer, uint64, uint64) {}
-
 func prefetchRing(*abi.Slot, *abi.SyncBlock) {}

@@ -26,12 +26,6 @@ func prefetchBufs(slots *abi.Slot, n uint64, base unsafe.Pointer, size, num uint
 //go:noescape
 func prefetchRing(slot *abi.Slot, block *abi.SyncBlock)
 
-// prefetchFrame asks for what is written when one frame is put into a slot, the slot's line and the first one of its buffer, and
-// for the clients' line of the ring's sync block, to be read; num and size are those of the pool at base.
-//
-//go:noescape
-func prefetchFrame(slot *abi.Slot, block *abi.SyncBlock, base unsafe.Pointer, size, num uint64)
-
 // prefetchPlaces asks for the words of a table that the searches for the addresses of n > 0 runs begin with. mask is one less than
 // their number.
 //

@@ -66,18 +66,14 @@ func (s *RxSink) askRing() bool {
 	return ok
 }
 
-// expect asks for what a delivery of one frame waits for, but for the daemon's line: who polls for it would only take it back.
+// expect asks for what a delivery of one frame waits for.
 func (s *RxSink) expect() {
-	r := s.r
-	if !r.Bound() {
-		return // somebody may be renewing it
-	}
-	at, ok := r.Next()
-	if !ok {
+	if !s.r.Bound() || !s.askRing() { // of a ring without users somebody may be renewing the rest
 		return
 	}
-	bufs := r.Bufs()
-	prefetchFrame(r.Slots().At(at), r.Block(), bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
+	at, _ := s.r.Next()
+	bufs := s.r.Bufs()
+	prefetchBufs(s.r.Slots().At(at), 1, bufs.Base(), uint64(bufs.Size()), uint64(bufs.Num()))
 }
 
 // commit publishes what was used of a reservation, and reports whether the reader has something new.
