@@ -115,22 +115,22 @@ static bool enter(struct nmd_sync_block *b, uint32_t session)
 						       memory_order_relaxed);
 }
 
-static int64_t now_ms(void)
+int64_t nmd_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
 /* enter_after_pause enters when the daemon is through, if it is that which is inside (NC D.1). */
 static bool enter_after_pause(struct nmd_sync_block *b, uint32_t session)
 {
-	enum { LONGEST_MS = 100 }; /* more than it takes; it may have died in there */
+	enum { LONGEST_NS = 100000000 }; /* more than it takes; it may have died in there */
 
-	for (int64_t until = now_ms() + LONGEST_MS; !enter(b, session); sched_yield()) {
+	for (int64_t until = nmd_now_ns() + LONGEST_NS; !enter(b, session); sched_yield()) {
 		uint32_t who = LOAD(b->busy);
-		if ((who != 0 && who != NMD_BUSY_DAEMON) || now_ms() > until)
+		if ((who != 0 && who != NMD_BUSY_DAEMON) || nmd_now_ns() > until)
 			return false;
 	}
 	return true;

@@ -1,7 +1,7 @@
 /*
  * sync.h: the sync of one ring. Pure functions over mapped memory: no system
- * call but the clock's and, for indirect slots, a copy; no allocation, nothing of
- * the process.
+ * call but the clock's, giving way in a pause of the daemon's and, for indirect slots, a
+ * copy; no allocation, nothing of the process.
  */
 #ifndef NMD_SYNC_H
 #define NMD_SYNC_H
@@ -29,6 +29,9 @@ struct nmd_ring {
 	struct nmd_ring *down;
 	uint32_t ndown;
 };
+
+/* nmd_now_ns is the monotonic clock. */
+int64_t nmd_now_ns(void);
 
 /* Outcomes of a sync, or-ed together. */
 enum {

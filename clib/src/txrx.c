@@ -14,14 +14,6 @@
  */
 enum { SPIN_NS = 20000, TAKEN_NS = 10000000, SPIN_LOOKS = 64 };
 
-int64_t nmd_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 /* after does what the syncs of a pass asked for: wake the daemon, or the other end of
  * a pipe. Its eventfd is watched edge-triggered and never read, so it does not fill up. */
 void nmd_after(struct nmd_desc *d, unsigned out)

@@ -24,9 +24,6 @@ short nmd_pass(struct nmd_desc *d, short events, unsigned *out);
 /* The events of poll(2) that rings of the one kind and of the other are asked for. */
 enum { NMD_WANT_TX = POLLOUT | POLLWRNORM, NMD_WANT_RX = POLLIN | POLLRDNORM };
 
-/* nmd_now_ns is the monotonic clock. */
-int64_t nmd_now_ns(void);
-
 /* nmd_arm_for asks to be woken at the next change of the rings that events are about. */
 void nmd_arm_for(struct nmd_desc *d, short events);
 
