@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,7 @@ const (
 	commandQueued uint32 = iota
 	commandTaken
 	commandCancelled
+	commandDone
 )
 
 // command is a function on its way to an lcore and back.
@@ -36,9 +38,17 @@ type command struct {
 	fn    func()
 	state atomic.Uint32
 	next  *command      // older command of the same queue
-	err   error         // valid once done is closed
+	err   error         // valid once it is done
 	done  chan struct{} // closed by the lcore when fn returned or will not be run
 }
+
+// Commands come in series: to open a port takes several, each after the one before. So an lcore that got one stays
+// awake for stay, and who gave it looks for as long as a wake-up takes before it sleeps for it: to be woken by an
+// lcore costs Go's scheduler, which does not look at what belongs to a running thread at once, more than most commands.
+const (
+	stay = 200 * time.Microsecond
+	look = 200 * time.Microsecond
+)
 
 // closedQueue in place of a queue's head says that nobody will look at it again.
 var closedQueue = new(command)
@@ -83,7 +93,7 @@ func (c *command) run() {
 	if !c.state.CompareAndSwap(commandQueued, commandTaken) {
 		return
 	}
-	defer close(c.done)
+	defer c.end()
 	defer func() {
 		if v := recover(); v != nil {
 			c.err = &PanicError{Value: v, Stack: debug.Stack()}
@@ -92,11 +102,17 @@ func (c *command) run() {
 	c.fn()
 }
 
+// end tells who waits that the command is over.
+func (c *command) end() {
+	c.state.Store(commandDone)
+	close(c.done)
+}
+
 // refuse ends a command that will not be run.
 func (c *command) refuse(err error) {
 	if c.state.CompareAndSwap(commandQueued, commandTaken) {
 		c.err = err
-		close(c.done)
+		c.end()
 	}
 }
 
@@ -107,6 +123,18 @@ func (c *command) cancel() bool {
 	}
 	c.fn = nil // the shell may stay in a stuck lcore's queue; what fn refers to need not
 	return true
+}
+
+// soon reports whether the command is over before look is.
+func (c *command) soon() bool {
+	for start := time.Now(); time.Since(start) < look; {
+		for range 64 { // looks to one at the clock
+			if c.state.Load() == commandDone {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Do runs fn on the lcore between two polls and waits for it. Commands of one goroutine run in the
@@ -143,24 +171,35 @@ func (l *Lcore) await(ctx context.Context, c *command) error {
 	if l.Stuck() && c.cancel() {
 		return fmt.Errorf("lcore %d: command not started: %w", l.cfg.ID, ErrStuck)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.CommandTimeout, ErrStuck)
-	defer cancel()
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if c.cancel() {
-			return fmt.Errorf("lcore %d: command given up before it started: %w", l.cfg.ID, context.Cause(ctx))
-		}
-		select {
-		case <-c.done: // it finished meanwhile
-		default:
-			return fmt.Errorf("lcore %d: command given up: %w: %w", l.cfg.ID, context.Cause(ctx), ErrMayRun)
+	if !c.soon() {
+		if err := l.sleepFor(ctx, c); err != nil {
+			return err
 		}
 	}
 	if c.err != nil {
 		return fmt.Errorf("lcore %d: command: %w", l.cfg.ID, c.err)
 	}
 	return nil
+}
+
+// sleepFor is await without looking. Its errors are those of who gives up.
+func (l *Lcore) sleepFor(ctx context.Context, c *command) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.CommandTimeout, ErrStuck)
+	defer cancel()
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+	}
+	if c.cancel() {
+		return fmt.Errorf("lcore %d: command given up before it started: %w", l.cfg.ID, context.Cause(ctx))
+	}
+	select {
+	case <-c.done: // it finished meanwhile
+		return nil
+	default:
+		return fmt.Errorf("lcore %d: command given up: %w: %w", l.cfg.ID, context.Cause(ctx), ErrMayRun)
+	}
 }
 
 // kickValue is what is added to the lcore's eventfd, which nobody reads.
@@ -184,6 +223,9 @@ func (l *Lcore) kick() {
 
 // runCommands runs what has been queued, oldest first.
 func (l *Lcore) runCommands() {
+	now := Cycles()
+	l.awake = now + l.stay
+	l.slice.giveWay(now)
 	for c := l.commands.take(false); c != nil; {
 		next := c.next
 		if l.stopping {

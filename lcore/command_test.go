@@ -39,6 +39,22 @@ func TestCommandsRunOnTheLcoreBetweenPolls(t *testing.T) {
 	}
 }
 
+// Who gives one command after the other wakes the lcore for the first only.
+func TestCommandsInSeriesFindTheLcoreAwake(t *testing.T) {
+	l := start(t, Config{CPU: -1, Spin: -1})
+	must(t, l.Add(deadline(t), &unit{}))
+	const commands = 200
+	before := stats(t, l)
+	for range commands {
+		must(t, l.Do(deadline(t), func() {}))
+	}
+	// On a machine with more to do some come too late.
+	if n := stats(t, l).Wakeups - before.Wakeups; n > commands/2 {
+		t.Errorf("%d commands woke the lcore %d times", commands, n)
+	}
+	sleeping(t, l)
+}
+
 func TestCommandsRunInOrder(t *testing.T) {
 	l := start(t, Config{CPU: -1})
 	const givers, each = 4, 500

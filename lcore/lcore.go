@@ -22,7 +22,8 @@ const noUnit = -1
 type Lcore struct {
 	// Constant after Start.
 	cfg  Config
-	spin int64 // Config.Spin in cycles
+	spin int64  // Config.Spin in cycles
+	stay uint64 // the constant in cycles
 	tid  int
 	done chan struct{} // closed when the thread is about to end
 	mon  monitor
@@ -49,7 +50,9 @@ type Lcore struct {
 	armed    int    // units[:armed] have had Arm and not yet Disarm
 	start    uint64 // cycles at the start of this iteration
 	quiet    uint64 // cycles when the lcore last had a reason to stay awake
+	awake    uint64 // cycles until which it has one
 	backoff  int64  // next timed sleep in nanoseconds
+	slice    slice
 	stats    Stats
 	stopping bool
 	events   [64]unix.EpollEvent
@@ -81,6 +84,7 @@ func newLcore(cfg Config) *Lcore {
 	return &Lcore{
 		cfg:     cfg,
 		spin:    int64(cfg.Spin.Seconds() * float64(TSCHz())),
+		stay:    uint64(stay.Seconds() * float64(TSCHz())),
 		done:    make(chan struct{}),
 		current: noUnit,
 		backoff: int64(minBackoff),
@@ -108,6 +112,11 @@ func (l *Lcore) run(started chan<- error) {
 		return
 	}
 	defer l.leave(unregister)
+	running.Add(1)
+	defer running.Add(-1)
+	if l.slice = newSlice(); !l.slice.known {
+		l.cfg.Logger.Info("Go's scheduler stops this lcore now and then: it is another release than that which lcores know how to ask for time", "go", runtime.Version())
+	}
 	started <- nil
 	for !l.stopping {
 		l.loop()

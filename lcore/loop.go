@@ -36,6 +36,7 @@ func (l *Lcore) iterate() {
 	l.beat.Store(l.stats.Polls)
 
 	now := Cycles()
+	l.slice.keep(now)
 	switch {
 	case moved > 0:
 		l.stats.Packets += uint64(moved)
@@ -54,6 +55,9 @@ func (l *Lcore) iterate() {
 // maySleep says whether an idle lcore is due for a sleep. With no unit there is nothing to be late
 // for, so that not even a Poll lcore spins.
 func (l *Lcore) maySleep(now uint64) bool {
+	if int64(now-l.awake) < 0 {
+		return false
+	}
 	return len(l.units) == 0 || l.cfg.Mode == Adaptive && int64(now-l.quiet) >= l.spin
 }
 
