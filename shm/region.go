@@ -319,6 +319,7 @@ func (r *Region) newRing(port uint64, dir, id int, slots, bufs uint32, ix ring.I
 		if err != nil {
 			return Ring{}, err
 		}
+		r.data.populate(off, abi.RingBytes(slots))
 		rec := &r.c.rings[i]
 		*rec = ringRecord{indices: ix, port: port, used: 1, slots: slots, dir: uint16(dir), ringID: uint16(id)}
 		return Ring{uint32(i), off, v, &rec.indices, port, dir, id}, nil
