@@ -42,7 +42,7 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 	w, event := newTestWake(tb)
 	kickFD, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	must(tb, err)
-	s := &session{id: 1, kickFD: kickFD, wakes: map[*wake]struct{}{}}
+	s := &session{id: 1, kickFD: kickFD, wakes: map[*wake]struct{}{}, sleepers: map[*sleeper]struct{}{}}
 	pool, err := b.mem.Bufs(bufOff, bufs, benchBufSize)
 	must(tb, err)
 	b.Desc = &Desc{name: "bench", session: s, syncs: syncs, wake: w, region: &Region{mem: b.mem, bufs: pool}}
@@ -66,7 +66,7 @@ func newBench(tb testing.TB, tx, rx int, slots uint32) *bench {
 		dr := ring.New(ring.Config{Dir: dir, ID: i, Slots: v.Slots, Bufs: pool, Block: blk, Indices: ix})
 		dr.Reset()
 		dr.SetBound(true)
-		dr.SetWaiters([]int{event})
+		dr.SetWaiters([]int{event}, 1)
 		r := Ring{ring: v, blk: blk, bufs: pool, n: slots, dir: dir, id: uint16(i), session: 1}
 		if dir == abi.DirTx {
 			t := &TxRing{}

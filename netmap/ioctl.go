@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netmapd/netmapd/netmap/abi"
 )
 
 // How long TxSync waits for the core to take what it published: first by
@@ -92,12 +94,18 @@ func (d *Desc) awaitTaken() {
 			}
 		}
 	}
+	d.session.beside(d.wake, 1)
+	defer d.session.beside(d.wake, -1)
 	for deadline := start.Add(takenTime); ; {
 		gen := d.wake.generation()
+		marked := true
 		for _, r := range d.tx {
 			if !r.taken() {
-				r.blk.ArmClient()
+				marked = r.blk.ArmClient(abi.AskDescriptor) && marked
 			}
+		}
+		if !marked {
+			d.session.rouse() // it may have been that of a poll of the descriptor
 		}
 		if d.allTaken() { // armed first, then looked: no message is missed
 			return

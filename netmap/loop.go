@@ -297,7 +297,7 @@ func (l *loop) rest() error {
 	l.wantKicks(1)
 	defer l.wantKicks(0)
 	for i := range l.legs {
-		l.legs[i].ring.blk.ArmClient()
+		l.legs[i].ring.blk.ArmClient(abi.AskDescriptor)
 	}
 	if !l.idle() {
 		return nil

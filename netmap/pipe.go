@@ -85,7 +85,7 @@ func (r *Ring) syncDirect(now syscall.Timeval) (out outcome) {
 		// 4. Say so, slots first. Behind the fence either the other end
 		// sees it before it sleeps, or we see here that it sleeps (or is about to).
 		p.blk.PublishDaemon(head, given)
-		if abi.Fence(); news && p.blk.TakeClientMark() {
+		if abi.Fence(); news && p.blk.TakeClientMark() != 0 {
 			out |= wakePeer
 		}
 	}

@@ -120,7 +120,7 @@ func (m *vectorRing) replayPipe(tb testing.TB, v *pipeVector) string {
 	peerBlk.PublishDaemon(v.hwcur, v.given)
 	blk.SetState(abi.RingDirect)
 	if v.mark != 0 {
-		peerBlk.ArmClient()
+		peerBlk.ArmClient(abi.AskDescriptor)
 	}
 	r := Ring{ring: view, blk: blk, bufs: pool, n: v.n, dir: abi.DirTx, session: vectorSession, peer: &peer{other.Slots, peerBlk}}
 	if v.dir == "rx" {
@@ -130,7 +130,7 @@ func (m *vectorRing) replayPipe(tb testing.TB, v *pipeVector) string {
 	rhead, rcur, rtail := blk.Library()
 	hwcur, given := peerBlk.LoadDaemon()
 	mark := 0
-	if peerBlk.TakeClientMark() {
+	if peerBlk.TakeClientMark() != 0 {
 		mark = 1
 	}
 	return fmt.Sprintf("%v => %s ring %d %d %d lib %d %d %d own %d %d mark %d sums %d %d %d", v, outcomeText(out),

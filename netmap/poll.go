@@ -162,12 +162,27 @@ func (r *Ring) ready() bool {
 
 // block waits until a pass finds something. The order matters: take the
 // generation and arm the rings, then look again, then wait. What changes after
-// the look meets an armed ring and comes as a message (POL-21).
+// the look meets an armed ring and comes as a message (POL-21), perhaps as that of another ring (sleeper).
 func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 	d := p.d
-	for {
-		gen := d.wake.generation()
-		p.arm()
+	gen := d.wake.generation()
+	sl := d.session.sleeps(d, p.want)
+	if sl != nil {
+		defer d.session.leaves(sl)
+	}
+	for woken := false; ; woken = true {
+		if woken {
+			// Before the rings are armed again: the next change would have the daemon wake somebody who is awake.
+			if re, done := p.pass(); done {
+				return re, d.pollError(re, p.out)
+			}
+			gen = d.wake.generation()
+		}
+		if sl != nil {
+			d.session.arm(sl, woken)
+		} else {
+			d.waited(p.want, func(r *Ring) { r.blk.ArmClient(abi.AskDescriptor) })
+		}
 		if re, done := p.pass(); done {
 			return re, d.pollError(re, p.out)
 		}
@@ -190,16 +205,16 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 	}
 }
 
-// arm asks for a message at the next change of each ring that matters.
-func (p *poll) arm() {
-	if p.want&PollOut != 0 {
-		for _, r := range p.d.tx {
-			r.blk.ArmClient()
+// waited calls fn for each ring that a poll for these events waits for.
+func (d *Desc) waited(want Events, fn func(*Ring)) {
+	if want&PollOut != 0 {
+		for _, r := range d.tx {
+			fn(r)
 		}
 	}
-	if p.want&PollIn != 0 {
-		for _, r := range p.d.rx {
-			r.blk.ArmClient()
+	if want&PollIn != 0 {
+		for _, r := range d.rx {
+			fn(r)
 		}
 	}
 }

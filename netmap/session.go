@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netmapd/netmapd/netmap/abi"
 	"github.com/netmapd/netmapd/netmap/rundir"
 	"github.com/netmapd/netmapd/netmap/wire"
 )
@@ -32,8 +33,9 @@ type session struct {
 	dead   atomic.Bool // the daemon is gone
 	refs   int         // under sessions.mu
 
-	mu    sync.Mutex
-	wakes map[*wake]struct{} // of the descriptors, to be told when the daemon ends
+	mu       sync.Mutex
+	wakes    map[*wake]struct{} // of the descriptors, to be told when the daemon ends
+	sleepers map[*sleeper]struct{}
 }
 
 // sessions are the live ones by socket.
@@ -81,7 +83,7 @@ func newSession(ctx context.Context, path string) (*session, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start a session with netmapd at %s: %w", path, err)
 	}
-	s := &session{path: path, conn: conn, id: ans.ID, token: ans.Token, kickFD: a.take(0), wakes: map[*wake]struct{}{}}
+	s := &session{path: path, conn: conn, id: ans.ID, token: ans.Token, kickFD: a.take(0), wakes: map[*wake]struct{}{}, sleepers: map[*sleeper]struct{}{}}
 	go s.watch()
 	return s, nil
 }
@@ -120,8 +122,94 @@ func (s *session) enlist(w *wake) {
 
 func (s *session) dismiss(w *wake) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.wakes, w)
+	for sl := range s.sleepers {
+		if sl.d.wake == w {
+			delete(s.sleepers, sl)
+		}
+	}
+	s.mu.Unlock()
+	s.rouse() // the event that nobody took may have been meant for others, too
+}
+
+// A sleeper is a poll that sleeps, or is about to.
+//
+// A process with several descriptors is woken for one of the rings that change together (abi.AskProcess). Whoever finds a mark
+// gone that it, or another poll of the descriptor, had set there wakes all others that have something to look at. It finds
+// that when it arms its rings again, or when it leaves; and then it lowers marks that are still there, since it will not
+// be woken for others any more (package ring/model).
+type sleeper struct {
+	d    *Desc
+	want Events
+}
+
+// sleeps lists a poll among those who sleep; nil if the process has no other descriptor, so
+// that there is nobody to be woken for.
+func (s *session) sleeps(d *Desc, want Events) *sleeper {
+	if d.pipe {
+		return nil // the other end is no lcore
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.wakes) < 2 {
+		return nil
+	}
+	sl := &sleeper{d, want}
+	s.sleepers[sl] = struct{}{}
+	d.wake.sleepers++
+	return sl
+}
+
+// arm arms the rings of a sleeper, again or for the first time.
+func (s *session) arm(sl *sleeper, again bool) {
+	taken := false
+	sl.d.waited(sl.want, func(r *Ring) { taken = !r.blk.ArmClient(abi.AskProcess) || taken })
+	if !taken {
+		return
+	}
+	s.mu.Lock()
+	again = again || sl.d.wake.sleepers > 1
+	s.mu.Unlock()
+	if again {
+		s.rouse()
+	}
+}
+
+// leaves is the end of it.
+func (s *session) leaves(sl *sleeper) {
+	taken := false
+	s.mu.Lock()
+	if _, there := s.sleepers[sl]; there { // and so are its rings
+		delete(s.sleepers, sl)
+		sl.d.wake.sleepers--
+		left := uint32(abi.AskOthers)
+		if sl.d.wake.sleepers > 0 {
+			left = abi.AskDescriptor
+		}
+		sl.d.waited(sl.want, func(r *Ring) { taken = !r.blk.LowerClientMark(left) || taken })
+	}
+	s.mu.Unlock()
+	if taken {
+		s.rouse()
+	}
+}
+
+// beside counts who sleeps on a descriptor without being in the list: 1 to begin, -1 to end.
+func (s *session) beside(w *wake, n int) {
+	s.mu.Lock()
+	w.sleepers += n
+	s.mu.Unlock()
+}
+
+// rouse ends the waits of all sleepers that have something to look at.
+func (s *session) rouse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sl := range s.sleepers {
+		if sl.d.news(sl.want) {
+			sl.d.wake.nudge()
+		}
+	}
 }
 
 // release gives the session back; the last one ends it.

@@ -73,7 +73,7 @@ func (p *poll) spin(limit time.Duration) (re Events, done bool) {
 	}
 	for start := time.Now(); ; {
 		for range spinLooks {
-			if p.news() {
+			if d.news(p.want) {
 				d.spin.found()
 				return p.pass()
 			}
@@ -102,9 +102,9 @@ func (d *Desc) apart() bool {
 }
 
 // news reports whether anything happened to the rings that are waited for.
-func (p *poll) news() bool {
-	return p.want&PollOut != 0 && slices.ContainsFunc(p.d.tx, (*Ring).changed) ||
-		p.want&PollIn != 0 && slices.ContainsFunc(p.d.rx, (*Ring).changed)
+func (d *Desc) news(want Events) bool {
+	return want&PollOut != 0 && slices.ContainsFunc(d.tx, (*Ring).changed) ||
+		want&PollIn != 0 && slices.ContainsFunc(d.rx, (*Ring).changed)
 }
 
 // changed reports whether slots came to the ring since its last sync.

@@ -30,6 +30,8 @@ type wake struct {
 	gen  atomic.Uint64 // events seen
 	dead atomic.Bool   // the daemon hung up
 
+	sleepers int // who sleeps on it; under the session's lock
+
 	mu   sync.Mutex
 	news chan struct{} // closed at the next event; nil unless somebody waits for the turn
 
@@ -104,6 +106,9 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 		if w.dead.Load() {
 			return errHangup
 		}
+		if w.gen.Load() != gen {
+			break
+		}
 		err := w.raw.Read(w.readFn)
 		switch {
 		case err == nil:
@@ -127,6 +132,12 @@ func (w *wake) count() {
 		close(w.news)
 		w.news = nil
 	}
+}
+
+// nudge is an event without the daemon.
+func (w *wake) nudge() {
+	w.count()
+	_ = w.f.SetReadDeadline(time.Unix(1, 0))
 }
 
 // after is a channel that is closed at the first event after generation gen; nil

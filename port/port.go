@@ -222,15 +222,19 @@ func (p *port) refreshWaiters() {
 	collect := func(ks []*kring, bound func(*Desc, int) bool) {
 		for i, k := range ks {
 			var fds []int
+			process := uint32(0)
 			for d := range p.descs {
 				if !bound(d, i) {
 					continue
 				}
-				for _, w := range d.wakes {
-					fds = append(fds, w.event)
+				for id, w := range d.wakes {
+					fds, process = append(fds, w.event), id
 				}
 			}
-			k.SetWaiters(fds)
+			if len(fds) != 1 {
+				process = 0
+			}
+			k.SetWaiters(fds, process)
 		}
 	}
 	collect(p.tx, (*Desc).hasTx)

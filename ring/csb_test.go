@@ -30,7 +30,7 @@ func TestServe(t *testing.T) {
 	if h, c := a.LoadClient(); h != 3 || c != 3 || hwcur != 3 || hwtail != 2 || !k.DaemonSleeps() || !r.Served() {
 		t.Fatalf("the entries begin with %d, %d and %d, %d", h, c, hwcur, hwtail)
 	}
-	if !a.TakeClientMark() {
+	if a.TakeClientMark() == 0 {
 		t.Error("the client's mark is not set at first")
 	}
 	head(r, 5) // in the block: nobody looks
@@ -45,12 +45,12 @@ func TestServe(t *testing.T) {
 		t.Error("the lcore may sleep though something is published")
 	}
 	r.Disarm()
-	a.ArmClient()
+	a.ArmClient(abi.AskDescriptor)
 	r.Take(6)
 	if hwcur, hwtail = k.LoadDaemon(); hwcur != 6 || hwtail != 5 || k.DaemonSleeps() {
 		t.Errorf("published %d and %d, want 6 and 5, and no mark", hwcur, hwtail)
 	}
-	if !r.TakeMark() || r.TakeMark() {
+	if !r.TakeMark(&Told{}) || r.TakeMark(&Told{}) {
 		t.Error("the client's mark is not taken once")
 	}
 	if got := daemon(r); got != [2]uint32{3, 2} {

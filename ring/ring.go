@@ -10,6 +10,7 @@ package ring
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,12 @@ type Config struct {
 	Indices *Indices
 }
 
+// waiters are those who may sleep on a ring.
+type waiters struct {
+	fds     []int  // eventfds
+	process uint32 // see SetWaiters
+}
+
 // Ring is one ring as the daemon sees it.
 type Ring struct {
 	slots abi.Slots
@@ -66,7 +73,7 @@ type Ring struct {
 	frozen  bool
 	bound   atomic.Bool // somebody uses the ring
 	release func(from, n uint32)
-	waiters atomic.Pointer[[]int]
+	waiters atomic.Pointer[waiters]
 	watch   atomic.Pointer[Watch]
 	offsets atomic.Pointer[Offsets]
 	sender  *abi.SyncBlock // of an RX ring of a pipe: the block of the TX ring at the other end
@@ -129,10 +136,10 @@ func (r *Ring) Bound() bool { return r.bound.Load() }
 // that. It is called on the lcore that fills the ring.
 func (r *Ring) OnRelease(fn func(from, n uint32)) { r.release = fn }
 
-// SetWaiters names the eventfds of all processes
-// that bind the ring. A descriptor taken off the list may be closed once every
+// SetWaiters names the eventfds of all processes and descriptors
+// that bind the ring, and the process if there is one eventfd only, else 0. A descriptor taken off the list may be closed once every
 // lcore has passed a poll boundary. Any goroutine.
-func (r *Ring) SetWaiters(fds []int) { r.waiters.Store(&fds) }
+func (r *Ring) SetWaiters(fds []int, process uint32) { r.waiters.Store(&waiters{fds, process}) }
 
 // Stop tells clients that the ring is gone for good and wakes them.
 func (r *Ring) Stop() {
@@ -260,14 +267,53 @@ func (r *Ring) Progress(taken, done uint32) {
 // Notify wakes the clients that wait for the ring to change, if any does.
 // Call it after publishing.
 func (r *Ring) Notify() {
-	if abi.Fence(); r.TakeMark() {
+	if abi.Fence(); r.atok.ClientMark() != 0 {
+		r.wakeWaiting()
+	}
+}
+
+func (r *Ring) wakeWaiting() {
+	if r.TakeMark(&Told{}) {
 		r.Wake()
 	}
 }
 
-// TakeMark reports whether a client waits for the ring to change; the caller then
+// Told are processes that were woken and look at all their rings for it: the first few of those that were woken together.
+type Told struct {
+	processes [8]uint32
+	n         int
+}
+
+func (t *Told) has(process uint32) bool { return slices.Contains(t.processes[:t.n], process) }
+
+func (t *Told) add(process uint32) {
+	if t.n < len(t.processes) {
+		t.processes[t.n] = process
+		t.n++
+	}
+}
+
+// TakeMark reports whether a client waits for the ring to change, and is not told anyway; the caller then
 // has to Wake them. Between the publication and this stands an abi.Fence, one for any number of rings.
-func (r *Ring) TakeMark() bool { return r.atok.TakeClientMark() }
+func (r *Ring) TakeMark(told *Told) bool {
+	ask := r.atok.ClientMark()
+	return ask != 0 && r.takeMark(ask, told)
+}
+
+func (r *Ring) takeMark(ask uint32, told *Told) bool {
+	w := r.waiters.Load()
+	alone := w != nil && w.process != 0
+	if alone && (ask == abi.AskOthers || ask == abi.AskProcess && told.has(w.process)) {
+		return false // the mark stays, for the next time
+	}
+	switch ask = r.atok.TakeClientMark(); {
+	case ask == 0 || alone && ask == abi.AskOthers:
+		return false
+	case alone && ask == abi.AskProcess:
+		told.add(w.process)
+	}
+	return true
+}
 
 var wakeWord = binary.NativeEndian.AppendUint64(nil, 1)
 
@@ -276,11 +322,11 @@ var wakeWord = binary.NativeEndian.AppendUint64(nil, 1)
 //
 // No client has the eventfds, so none can make the write block (port.waiter).
 func (r *Ring) Wake() {
-	fds := r.waiters.Load()
-	if fds == nil {
+	w := r.waiters.Load()
+	if w == nil {
 		return
 	}
-	for _, fd := range *fds {
+	for _, fd := range w.fds {
 		_, _ = unix.Write(fd, wakeWord)
 	}
 }

@@ -179,14 +179,14 @@ func TestArmSeesWhatWasPublishedBefore(t *testing.T) {
 // blocks nobody.
 func TestNotify(t *testing.T) {
 	r := newTx(t, 8)
-	r.Block().ArmClient()
+	r.Block().ArmClient(abi.AskDescriptor)
 	r.Complete(0) // nobody to wake yet
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	r.SetWaiters([]int{fd})
+	r.SetWaiters([]int{fd}, 1)
 	wakes := func() uint64 {
 		var b [8]byte
 		if n, err := unix.Read(fd, b[:]); n != len(b) || err != nil {
@@ -198,7 +198,7 @@ func TestNotify(t *testing.T) {
 	if n := wakes(); n != 0 {
 		t.Errorf("woken %d times, and nobody had asked for it", n)
 	}
-	r.Block().ArmClient()
+	r.Block().ArmClient(abi.AskDescriptor)
 	r.Complete(2)
 	r.Complete(3)
 	if n := wakes(); n != 1 {
@@ -207,7 +207,7 @@ func TestNotify(t *testing.T) {
 	if _, err := unix.Write(fd, binary.NativeEndian.AppendUint64(nil, math.MaxUint64-1)); err != nil {
 		t.Fatal(err)
 	}
-	r.Block().ArmClient()
+	r.Block().ArmClient(abi.AskDescriptor)
 	r.Complete(4)
 	if got := daemon(r); got != [2]uint32{4, 3} {
 		t.Errorf("hwcur and hwtail %v, want 4 and 3", got)

@@ -157,13 +157,19 @@ func (r *clientRing) readAll() []slot { return r.read(int(r.Num())) }
 // sleeper has somebody sleep until the ring changes; woken says whether that is over.
 func sleeper(t *testing.T, r *ring.Ring) (woken func() bool) {
 	t.Helper()
+	return sleeperOf(t, r, 1, abi.AskDescriptor)
+}
+
+// sleeperOf has somebody of a process do that.
+func sleeperOf(t *testing.T, r *ring.Ring, process, ask uint32) (woken func() bool) {
+	t.Helper()
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	r.SetWaiters([]int{fd})
-	r.Block().ArmClient()
+	r.SetWaiters([]int{fd}, process)
+	r.Block().ArmClient(ask)
 	return func() bool {
 		n, err := unix.Read(fd, make([]byte, 8))
 		return n == 8 && err == nil

@@ -68,8 +68,9 @@ func (b *Batch) Settle() {
 		return
 	}
 	abi.Fence()
+	var told ring.Told
 	for _, r := range b.changed[:b.nchanged] {
-		if r.TakeMark() {
+		if r.TakeMark(&told) {
 			b.wake(r)
 		}
 	}

@@ -164,19 +164,36 @@ func (b *SyncBlock) PeerOffsets() (mask uint64, most uint32) {
 // LoadDaemon loads it.
 func (b *KtoA) LoadDaemon() (hwcur, hwtail uint32) { return unpair(atomic.LoadUint64(&b.core)) }
 
-// ArmClient asks the daemon for a wake message at the next change. The caller
-// looks at LoadDaemon once more before it blocks.
-func (b *AtoK) ArmClient() { atomic.SwapUint32(&b.applNeedKick, 1) }
+// What a client's mark asks for. Any value but these and 0 is as AskDescriptor.
+const (
+	// AskDescriptor has those woken who wait on a descriptor of the ring.
+	AskDescriptor = 1
+	// AskProcess says that the process looks at all rings that it sleeps on, with this mark, when it is woken for one of them: once
+	// for all rings that change together will do.
+	AskProcess = 2
+	// AskOthers is left by a process that sleeps no more: others of the ring may, if it has any.
+	AskOthers = 3
+)
 
-// TakeClientMark reports whether some client asked for a wake message, and
-// takes the mark back. A Fence comes before it, after what was published. The caller then
+// ArmClient asks the daemon for a wake message at the next change, and reports whether the mark was there already. The caller
+// looks at LoadDaemon once more before it blocks.
+func (b *AtoK) ArmClient(ask uint32) (was bool) { return atomic.SwapUint32(&b.applNeedKick, ask) != 0 }
+
+// LowerClientMark makes a mark that is AskProcess another, and reports whether there was one.
+func (b *AtoK) LowerClientMark(to uint32) (was bool) {
+	return atomic.CompareAndSwapUint32(&b.applNeedKick, AskProcess, to) || atomic.LoadUint32(&b.applNeedKick) != 0
+}
+
+// ClientMark is what the mark asks for; 0: there is none. A Fence comes before it, after what was published.
+func (b *AtoK) ClientMark() (ask uint32) { return atomic.LoadUint32(&b.applNeedKick) }
+
+// TakeClientMark is ClientMark, and takes the mark back. The caller then
 // wakes every descriptor of the ring, after this call and not before: a client that arms in between is woken too.
-func (b *AtoK) TakeClientMark() bool {
+func (b *AtoK) TakeClientMark() (ask uint32) {
 	if atomic.LoadUint32(&b.applNeedKick) == 0 {
-		return false
+		return 0
 	}
-	atomic.StoreUint32(&b.applNeedKick, 0)
-	return true
+	return atomic.SwapUint32(&b.applNeedKick, 0) // it may have changed since
 }
 
 // ArmDaemon asks clients for a kick at their next publication. The caller

@@ -91,6 +91,7 @@ const (
 	opStoreBarrier
 	opLoadBarrier
 	opFullBarrier
+	opUpdate // atomic: load, and store what is made of that; a full barrier
 	opTake   // wait until the variable is `want`, then set it to the other value
 	opLocal  // registers only
 	opBranch // to target when cond
@@ -102,6 +103,7 @@ type step struct {
 	op     op
 	place  place
 	value  func(r *regs) word
+	update func(old word) word
 	local  func(r *regs)
 	cond   func(r *regs) bool
 	want   word
@@ -129,6 +131,10 @@ func (p *program) add(s step) { p.steps = append(p.steps, s) }
 func (p *program) load(from place) { p.add(step{op: opLoad, place: from}) }
 func (p *program) store(to place, value func(r *regs) word) {
 	p.add(step{op: opStore, place: to, value: value})
+}
+
+func (p *program) update(l loc, f func(old word) word) {
+	p.add(step{op: opUpdate, place: l, update: f})
 }
 func (p *program) put(to loc, v word)     { p.store(to, func(*regs) word { return v }) }
 func (p *program) do(local func(r *regs)) { p.add(step{op: opLocal, local: local}) }
@@ -191,7 +197,7 @@ func (p *program) findLive() {
 		for pc, st := range slices.Backward(p.steps) {
 			var live [nLocs]bool
 			switch st.op {
-			case opLoadBarrier, opFullBarrier, opDone:
+			case opLoadBarrier, opFullBarrier, opUpdate, opDone:
 			case opBranch:
 				live = p.live[pc+1]
 				for l, on := range p.live[p.labels[st.target]] {
@@ -230,6 +236,18 @@ func (m *machine) successors(s *state, visit func(*state, violation)) {
 		switch st.op {
 		case opLoad:
 			m.loads(s, t, st.place.at(&th.r), visit)
+		case opUpdate:
+			if th.nbuf > 0 {
+				continue
+			}
+			next, l := *s, st.place.at(&th.r)
+			old := s.mem[l].newest()
+			m.logf(t, "update %s from %s to %s", locNames[l], show(l, old), show(l, st.update(old)))
+			m.write(&next, t, l, st.update(old))
+			m.seeAll(&next, t)
+			next.th[t].r.v = old
+			next.th[t].pc++
+			visit(&next, m.goOn(&next, t))
 		case opTake:
 			l := st.place.at(&th.r)
 			if s.mem[l].newest() != st.want || th.find(l) >= 0 {
@@ -314,7 +332,7 @@ func (m *machine) runLocal(s *state, t int) violation {
 				th.pc = p.labels[st.target]
 				continue
 			}
-		default: // opLoad, opTake: a transition; opDone: the end
+		default: // opLoad, opUpdate, opTake: a transition; opDone: the end
 			th.r.v = 0
 			return ""
 		}

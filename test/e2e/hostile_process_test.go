@@ -286,10 +286,10 @@ func blocker(k *talk) error {
 		default:
 		}
 		// The daemon clears the mark as it wakes us, and we never look at the event.
-		p.rxBlock.ArmClient()
-		p.txBlock.ArmClient()
+		p.rxBlock.ArmClient(abi.AskDescriptor)
+		p.txBlock.ArmClient(abi.AskDescriptor)
 		time.Sleep(50 * time.Microsecond)
-		if !p.rxBlock.TakeClientMark() {
+		if p.rxBlock.TakeClientMark() == 0 {
 			woken++
 		}
 		// A reader that is never there, but always makes room.
@@ -314,7 +314,7 @@ func TestKickStorm(t *testing.T) {
 			_, _ = unix.Read(p.session.kick, b[:])
 		}
 		if i%100 == 0 {
-			p.rxBlock.ArmClient()
+			p.rxBlock.ArmClient(abi.AskDescriptor)
 			sender.TxRings()[0].Send(frame(buf[:], 0xff, 1, i))
 			must(t, sender.TxSync())
 		}
