@@ -53,6 +53,14 @@ func TestServe(t *testing.T) {
 	if !r.TakeMark(&Told{}) || r.TakeMark(&Told{}) {
 		t.Error("the client's mark is not taken once")
 	}
+	r.SetWaiters(nil, 7)
+	for _, ask := range []uint32{abi.AskProcess, abi.AskOthers} {
+		told := Told{}
+		told.add(7)
+		if a.ArmClient(ask); !r.TakeMark(&told) {
+			t.Errorf("a client that writes %d is not woken", ask)
+		}
+	}
 	if got := daemon(r); got != [2]uint32{3, 2} {
 		t.Errorf("the sync block says %v, want what it said", got)
 	}

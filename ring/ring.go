@@ -302,7 +302,7 @@ func (r *Ring) TakeMark(told *Told) bool {
 
 func (r *Ring) takeMark(ask uint32, told *Told) bool {
 	w := r.waiters.Load()
-	alone := w != nil && w.process != 0
+	alone := w != nil && w.process != 0 && !r.Served() // in a CSB anything but 0 is a mark
 	if alone && (ask == abi.AskOthers || ask == abi.AskProcess && told.has(w.process)) {
 		return false // the mark stays, for the next time
 	}
