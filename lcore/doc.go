@@ -25,7 +25,11 @@
 // command queue they are the barrier; a unit whose mark lies in shared memory brings its own.
 //
 // A polling lcore occupies one of Go's processors (GOMAXPROCS), and a sleeping one needs a free one when
-// it wakes: leave at least two more than there are lcores.
+// it wakes: leave at least two more than there are lcores. Go's scheduler would stop it every 10 ms to see whether others
+// want to run there; timeslice.go has the lcore left alone, but for now and then.
+//
+// Who gives a command looks for a fraction of a millisecond whether it is done, and an lcore that got one stays awake as long:
+// commands come in series.
 //
 // A unit that panics, also by touching memory that is gone, is taken off its lcore and told so;
 // the other units go on. Faults in C cannot be caught and end the process.

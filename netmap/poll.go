@@ -167,9 +167,7 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 	d := p.d
 	gen := d.wake.generation()
 	sl := d.session.sleeps(d, p.want)
-	if sl != nil {
-		defer d.session.leaves(sl)
-	}
+	defer d.session.leaves(sl)
 	for woken := false; ; woken = true {
 		if woken {
 			// Before the rings are armed again: the next change would have the daemon wake somebody who is awake.
@@ -178,11 +176,7 @@ func (p *poll) block(ctx context.Context, deadline time.Time) (Events, error) {
 			}
 			gen = d.wake.generation()
 		}
-		if sl != nil {
-			d.session.arm(sl, woken)
-		} else {
-			d.waited(p.want, func(r *Ring) { r.blk.ArmClient(abi.AskDescriptor) })
-		}
+		d.session.arm(sl, woken)
 		if re, done := p.pass(); done {
 			return re, d.pollError(re, p.out)
 		}

@@ -141,29 +141,27 @@ func (s *session) dismiss(w *wake) {
 type sleeper struct {
 	d    *Desc
 	want Events
+	ask  uint32 // what its marks ask for
 }
 
-// sleeps lists a poll among those who sleep; nil if the process has no other descriptor, so
+// sleeps counts a poll among those who sleep, and lists it unless the process has no other descriptor, so
 // that there is nobody to be woken for.
 func (s *session) sleeps(d *Desc, want Events) *sleeper {
-	if d.pipe {
-		return nil // the other end is no lcore
-	}
+	sl := &sleeper{d, want, abi.AskDescriptor}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.wakes) < 2 {
-		return nil
-	}
-	sl := &sleeper{d, want}
-	s.sleepers[sl] = struct{}{}
 	d.wake.sleepers++
+	if len(s.wakes) > 1 && !d.pipe { // at the other end of a pipe is no lcore
+		sl.ask = abi.AskProcess
+		s.sleepers[sl] = struct{}{}
+	}
 	return sl
 }
 
 // arm arms the rings of a sleeper, again or for the first time.
 func (s *session) arm(sl *sleeper, again bool) {
 	taken := false
-	sl.d.waited(sl.want, func(r *Ring) { taken = !r.blk.ArmClient(abi.AskProcess) || taken })
+	sl.d.waited(sl.want, func(r *Ring) { taken = !r.blk.ArmClient(sl.ask) || taken })
 	if !taken {
 		return
 	}
@@ -179,9 +177,9 @@ func (s *session) arm(sl *sleeper, again bool) {
 func (s *session) leaves(sl *sleeper) {
 	taken := false
 	s.mu.Lock()
+	sl.d.wake.sleepers--
 	if _, there := s.sleepers[sl]; there { // and so are its rings
 		delete(s.sleepers, sl)
-		sl.d.wake.sleepers--
 		left := uint32(abi.AskOthers)
 		if sl.d.wake.sleepers > 0 {
 			left = abi.AskDescriptor

@@ -136,3 +136,21 @@ func TestMarksOfSleepers(t *testing.T) {
 		t.Errorf("%d are still listed", n)
 	}
 }
+
+// A poll that slept before the process had a second descriptor is still woken after another poll of its descriptor came and went.
+func TestSleeperFromBefore(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b := newBench(t, 0, 1, 8)
+	first := b.asleep(ctx)
+	w, _ := newTestWake(t)
+	b.session.enlist(w)
+	second, leave := context.WithCancel(ctx)
+	re := b.asleep(second)
+	leave()
+	<-re
+	b.deliver(0, 1, 60)
+	if re := <-first; re != PollIn {
+		t.Errorf("poll: %#x, want %#x", re, PollIn)
+	}
+}

@@ -85,6 +85,24 @@
 // the other way. Before the pipe goes back everything that was published to the daemon is taken. Nobody need be woken for
 // the change.
 //
+// # Many rings of one process
+//
+// The mark says more than that somebody sleeps: process_test.go. A process with several descriptors stores 2 in those of all rings that its polls sleep on (by an exchange),
+// and an lcore that finds it in several rings that it changed together takes the first and wakes for that one; the others
+// keep their marks. So:
+//
+//	poll wakes, or leaves without having slept        poll, before it sleeps
+//	  news of its own: the end                          is listed
+//	  at the end, or as it arms again: mark gone?       exchange mark, 2; full barrier
+//	    wake whoever is listed and has news             look for news; block
+//	  at the end: mark still 2? lower it
+//
+// What the lcore published it did before it took a mark, so whoever finds its mark gone finds the news of the others; and a poll
+// that is not listed yet looks by itself after it armed. A mark that is not taken cannot be missed later. One that nobody may answer for is lowered, and the lcore reads what it asks
+// for as it takes it: lowered in between, it is no reason to leave others asleep.
+//
+// This holds for a ring that one descriptor alone has. Of others the lcore wakes all.
+//
 // # In code
 //
 //	                 Go (sync/atomic)             C11
