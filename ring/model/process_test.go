@@ -166,7 +166,6 @@ func (pr process) run(t *testing.T) result {
 var processRounds = [][]round{
 	{{0, 1}, {0, 1}},
 	{{0, 1}, {1, 0}},
-	{{0}, {1, 0}, {0, 1}},
 	{{0, 1}, {1}, {1, 0}},
 }
 
