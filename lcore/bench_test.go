@@ -113,7 +113,7 @@ func BenchmarkWakeUp(b *testing.B) {
 // measureWakeUps posts packets with a pause between them and reports how long it took until each was seen.
 func measureWakeUps(b *testing.B, pause time.Duration, seen *atomic.Uint64, post func()) (packets int) {
 	perMicrosecond := float64(TSCHz()) / 1e6
-	cycles := uint64(pause.Seconds() * float64(TSCHz()))
+	cycles := cyclesIn(pause)
 	var latencies []float64
 	for b.Loop() {
 		// Not a timer: the kernel's slack would make 80 us out of 20.

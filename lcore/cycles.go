@@ -41,3 +41,6 @@ var measureTSC = sync.OnceValue(func() uint64 {
 	now := readTSC()
 	return uint64(float64(now.cycles-tscBase.cycles) / now.at.Sub(tscBase.at).Seconds())
 })
+
+// cyclesIn is how many cycles pass in that time.
+func cyclesIn(d time.Duration) uint64 { return uint64(d.Seconds() * float64(TSCHz())) }

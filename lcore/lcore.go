@@ -83,8 +83,8 @@ func Start(cfg Config) (*Lcore, error) {
 func newLcore(cfg Config) *Lcore {
 	return &Lcore{
 		cfg:     cfg,
-		spin:    int64(cfg.Spin.Seconds() * float64(TSCHz())),
-		stay:    uint64(stay.Seconds() * float64(TSCHz())),
+		spin:    int64(cyclesIn(cfg.Spin)),
+		stay:    cyclesIn(stay),
 		done:    make(chan struct{}),
 		current: noUnit,
 		backoff: int64(minBackoff),
@@ -115,7 +115,7 @@ func (l *Lcore) run(started chan<- error) {
 	running.Add(1)
 	defer running.Add(-1)
 	if l.slice = newSlice(); !l.slice.known {
-		l.cfg.Logger.Info("Go's scheduler stops this lcore now and then: it is another release than that which lcores know how to ask for time", "go", runtime.Version())
+		l.cfg.Logger.Info("Go's scheduler stops this lcore now and then: lcores do not know how to ask this release for time", "go", runtime.Version(), "arch", runtime.GOARCH)
 	}
 	started <- nil
 	for !l.stopping {

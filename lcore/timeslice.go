@@ -3,6 +3,7 @@ package lcore
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // Go's scheduler has a goroutine give way after 10 ms, whoever else there is. An lcore keeps its thread; so another one is
@@ -39,7 +40,7 @@ type slice struct {
 
 // newSlice is that of the calling goroutine, which keeps its thread.
 func newSlice() slice {
-	return slice{known: findSlice(), procs: int64(runtime.GOMAXPROCS(0)), ms: TSCHz() / 1000}
+	return slice{known: findSlice(), procs: int64(runtime.GOMAXPROCS(0)), ms: cyclesIn(time.Millisecond)}
 }
 
 // giveWay lets the scheduler stop the lcore soon.

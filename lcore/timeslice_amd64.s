@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Offsets of Go 1.26, linux/amd64 (runtime2.go); go tool nm and DWARF of any program show those of another release.
+// Offsets of Go 1.26, linux/amd64 (runtime2.go); those of another release stand in the DWARF of any program.
 #define g_m		48
 #define m_curg		184
 #define m_p		208

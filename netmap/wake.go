@@ -95,7 +95,7 @@ func (w *wake) wait(ctx context.Context, deadline time.Time, gen uint64) error {
 	}
 	defer func() { w.turn <- struct{}{} }()
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { _ = w.f.SetReadDeadline(time.Unix(1, 0)) })()
+		defer context.AfterFunc(ctx, w.interrupt)()
 	}
 	for w.gen.Load() == gen {
 		_ = w.f.SetReadDeadline(deadline)
@@ -137,8 +137,11 @@ func (w *wake) count() {
 // nudge is an event without the daemon.
 func (w *wake) nudge() {
 	w.count()
-	_ = w.f.SetReadDeadline(time.Unix(1, 0))
+	w.interrupt()
 }
+
+// interrupt has whoever waits for the epoll look around.
+func (w *wake) interrupt() { _ = w.f.SetReadDeadline(time.Unix(1, 0)) }
 
 // after is a channel that is closed at the first event after generation gen; nil
 // means that it has come.
@@ -198,7 +201,7 @@ func (w *wake) awaitHangup(limit time.Duration) {
 // hangup ends all waits, now and later: the daemon is gone.
 func (w *wake) hangup() {
 	w.dead.Store(true)
-	_ = w.f.SetReadDeadline(time.Unix(1, 0))
+	w.interrupt()
 }
 
 func (w *wake) close() {

@@ -267,27 +267,24 @@ func (r *Ring) Progress(taken, done uint32) {
 // Notify wakes the clients that wait for the ring to change, if any does.
 // Call it after publishing.
 func (r *Ring) Notify() {
-	if abi.Fence(); r.atok.ClientMark() != 0 {
-		r.wakeWaiting()
-	}
-}
-
-func (r *Ring) wakeWaiting() {
-	if r.TakeMark(&Told{}) {
+	if abi.Fence(); r.TakeMark(nil) {
 		r.Wake()
 	}
 }
 
-// Told are processes that were woken and look at all their rings for it: the first few of those that were woken together.
+// Told are processes that were woken and look at all their rings for it: the first few of those that were woken together. A
+// nil one remembers none.
 type Told struct {
 	processes [8]uint32
 	n         int
 }
 
-func (t *Told) has(process uint32) bool { return slices.Contains(t.processes[:t.n], process) }
+func (t *Told) has(process uint32) bool {
+	return t != nil && slices.Contains(t.processes[:t.n], process)
+}
 
 func (t *Told) add(process uint32) {
-	if t.n < len(t.processes) {
+	if t != nil && t.n < len(t.processes) {
 		t.processes[t.n] = process
 		t.n++
 	}
