@@ -60,17 +60,19 @@ type waiters struct {
 
 // Ring is one ring as the daemon sees it.
 type Ring struct {
+	// Quiet looks at these, for each ring of an lcore each time.
+	atok   *abi.AtoK // what the client publishes: of blk, or of its CSB
+	ix     *Indices
+	frozen bool
+
+	num   uint32
 	slots abi.Slots
 	bufs  abi.Bufs
-	atok  *abi.AtoK // what the client publishes: of blk, or of its CSB
 	ktoa  *abi.KtoA // what we publish
 	blk   *abi.SyncBlock
-	ix    *Indices
-	num   uint32
 	dir   int
 	id    int
 
-	frozen  bool
 	bound   atomic.Bool // somebody uses the ring
 	release func(from, n uint32)
 	waiters atomic.Pointer[waiters]
@@ -173,6 +175,9 @@ func (r *Ring) Advance(i, n uint32) uint32 {
 	}
 	return i
 }
+
+// Quiet says that the client of a TX ring published nothing since Complete, at the price of two loads. Otherwise see Pending.
+func (r *Ring) Quiet() bool { return r.atok.LoadHead() == r.ix.HwCur && !r.frozen }
 
 // head loads what the client published and judges it: legal heads lie in
 // [hwcur, hwtail]. An illegal one freezes the ring until a legal one arrives.

@@ -3,6 +3,8 @@ package vale
 import (
 	"slices"
 	"sync/atomic"
+
+	"github.com/netmapd/netmapd/ring"
 )
 
 // Source is where frames enter a switch: a client's TX ring, or a device.
@@ -38,6 +40,7 @@ type Failer interface{ Fail(err error) }
 
 // source is a Source with its place.
 type source struct {
+	tx *ring.Ring // nil unless the source takes from one
 	Source
 	armer Armer // nil when the source has no wake-up
 	port  *Port
@@ -113,8 +116,12 @@ type dest struct {
 
 // Add makes the poller poll src, which is ring number ring of port p.
 func (pl *Poller) Add(p *Port, ring int, src Source) {
-	armer, _ := src.(Armer)
-	pl.sources = append(pl.sources, source{Source: src, armer: armer, port: p, ctr: pl.share(p), ring: ring})
+	s := source{Source: src, port: p, ctr: pl.share(p), ring: ring}
+	s.armer, _ = src.(Armer)
+	if tx, ok := src.(*TxSource); ok {
+		s.tx = tx.r
+	}
+	pl.sources = append(pl.sources, s)
 }
 
 // Remove takes all sources of a port off the poller.
@@ -127,7 +134,11 @@ func (pl *Poller) Remove(p *Port) {
 func (pl *Poller) Poll() (frames int) {
 	v := pl.view.Load()
 	for i := range pl.sources {
-		_, n := pl.turn(v, &pl.sources[i])
+		s := &pl.sources[i]
+		if s.tx != nil && s.tx.Quiet() {
+			continue // as nearly all of many are
+		}
+		_, n := pl.turn(v, s)
 		frames += n
 	}
 	return frames

@@ -110,7 +110,7 @@ func (pl *Poller) scatter(v *view, s *source) bool {
 			d.ctr.Drops[RingFull] += uint64(n - t.got)
 		}
 		if news, _ := t.r.Publish(t.start, t.got, t.got); news {
-			b.notify(t.r, uint64(t.got))
+			b.notify(t.r, 0)
 		}
 	}
 	pl.scattering = nil

@@ -127,3 +127,37 @@ func TestFaultDuringScatter(t *testing.T) {
 		}
 	}
 }
+
+// A process that sleeps on the rings of many receivers is woken once for a batch, also where somebody who gets many frames by
+// himself would be woken in the middle of it.
+func TestScatterWakesOnce(t *testing.T) {
+	const receivers, each = 16, 12
+	if receivers*each < prompt {
+		t.Fatalf("%d frames are no more than wake somebody in the middle, %d", receivers*each, prompt)
+	}
+	w := newNet(t, receivers+1, shape{tx: 1, rx: 1, slots: 256, buf: 2048}, Options{})
+	var woken []func() bool
+	for i := range receivers {
+		if err := w.s.SetStatic(station(1+i), w.p[1+i]); err != nil {
+			t.Fatal(err)
+		}
+		woken = append(woken, sleeperOf(t, w.c[1+i].rx[0].Ring, 7, abi.AskProcess))
+		for k := range each {
+			w.c[0].tx[0].frame(frame(station(1+i), station(0), 60, uint32(k)))
+		}
+	}
+	w.c[0].tx[0].publish()
+	w.pl.Poll()
+	n := 0
+	for i, was := range woken {
+		if was() {
+			n++
+		}
+		if got := len(w.got(1 + i)); got != each {
+			t.Errorf("receiver %d got %d frames, want %d", i, got, each)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d eventfds were written, want 1", n)
+	}
+}

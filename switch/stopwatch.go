@@ -52,7 +52,8 @@ func (st *stopwatch) end(stage int) {
 // few frames, and no waiting for the others where one gets many.
 const prompt = 128
 
-// notify has the clients of a ring that changed woken soon, if they asked for it. Call it after publishing.
+// notify has the clients of a ring that changed woken soon, if they asked for it. Call it after publishing. frames is what was
+// delivered to them; 0: they need not be woken before others of the batch.
 func (b *Batch) notify(r *ring.Ring, frames uint64) {
 	b.changed[b.nchanged] = r
 	b.nchanged++
