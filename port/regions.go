@@ -261,7 +261,10 @@ func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, erro
 // dropRegion notes that a port left its region. Private regions go with their
 // last port; the others stay, reset. The lcores have been quiesced.
 func (g *Registry) dropRegion(r *shm.Region) {
-	if last := r.Release(); last && g.claims[r.ID()].owned {
+	switch last := r.Release(); {
+	case last && !g.claims[r.ID()].owned:
+		r.Reset()
+	case last:
 		if g.claims[r.ID()].kept {
 			g.unput(r.ID(), "region", "control", "claim")
 		}
@@ -269,7 +272,7 @@ func (g *Registry) dropRegion(r *shm.Region) {
 		delete(g.claims, r.ID())
 		delete(g.sweep, r.ID())
 		delete(g.untidy, r.ID())
-		_ = r.Close()
+		_ = r.Discard()
 	}
 }
 

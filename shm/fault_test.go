@@ -53,6 +53,7 @@ func TestMemoryTakenAway(t *testing.T) {
 	if !r.Release() {
 		t.Error("the region has users left")
 	}
+	r.Reset()
 	defer func() {
 		if recover() == nil {
 			t.Error("a mistake of ours is hidden")

@@ -110,14 +110,29 @@ func (f *File) populate(offset, size uint64) {
 }
 
 // Clear gives all pages back to the system; the file reads as zeros then.
-func (f *File) Clear() error {
-	return unix.Fallocate(f.FD(), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(len(f.mem)))
+func (f *File) Clear() error { return f.punch(len(f.mem)) }
+
+func (f *File) punch(size int) error {
+	return unix.Fallocate(f.FD(), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(size))
 }
 
 // Close unmaps and closes. No lcore may still use a view of it.
 func (f *File) Close() error {
 	err := unix.Munmap(f.mem)
 	f.mem = nil
+	if cerr := f.file.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// discard is Close and Clear, whoever else has mapped it. Pages that this process has not mapped any more are given back without
+// interrupting its CPUs.
+func (f *File) discard() error {
+	size := len(f.mem)
+	err := unix.Munmap(f.mem)
+	f.mem = nil
+	_ = f.punch(size) // best effort: it only saves memory
 	if cerr := f.file.Close(); err == nil {
 		err = cerr
 	}

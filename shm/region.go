@@ -202,15 +202,18 @@ func (r *Region) Users() int {
 	return r.users
 }
 
-// Release notes that a port left. When it was the last one the allocators are
-// reset and the pages returned (NC A.11), and it reports true.
+// Release notes that a port left, and reports whether it was the last one. Then comes Reset or Discard.
 func (r *Region) Release() (last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.users--
-	if r.users > 0 {
-		return false
-	}
+	return r.users <= 0
+}
+
+// Reset makes the region, which no port lives in, as it was made: the allocators are reset and the pages returned (NC A.11).
+func (r *Region) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	clear(r.c.rings)
 	clear(r.c.ifs)
 	clear(r.c.bufs[:r.endBuf])
@@ -219,7 +222,18 @@ func (r *Region) Release() (last bool) {
 	if !r.external {
 		_ = r.data.Clear() // best effort: it only saves memory
 	}
-	return true
+}
+
+// Discard is Close for a region that nobody is to use again: its pages are returned, whoever has still mapped them.
+func (r *Region) Discard() error {
+	if r.external {
+		return r.Close()
+	}
+	err := r.data.discard()
+	if cerr := r.ctl.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // If is an allocated netmap_if.

@@ -209,8 +209,9 @@ func TestExtraBuffers(t *testing.T) {
 	if freed := r.FreeExtra(head); freed != 1 {
 		t.Errorf("a cyclic list freed %d buffers, want 1", freed)
 	}
-	if last := r.Release(); !last || r.Stats().Buf.Free != before.Buf.Free {
-		t.Errorf("ABI-29: after the last user %+v", r.Stats())
+	last := r.Release()
+	if r.Reset(); !last || r.Stats().Buf.Free != before.Buf.Free {
+		t.Errorf("ABI-29: after the last user (%v) %+v", last, r.Stats())
 	}
 }
 
@@ -252,7 +253,8 @@ func TestHostileExtraLists(t *testing.T) {
 			if free := r.Stats().Buf.Free; free != before-10+uint64(c.want) {
 				t.Errorf("%d buffers are free, want %d", free, before-10+uint64(c.want))
 			}
-			if !r.Release() || r.Stats().Buf.Free != before {
+			last := r.Release()
+			if r.Reset(); !last || r.Stats().Buf.Free != before {
 				t.Errorf("after the last user %d buffers are free, want %d", r.Stats().Buf.Free, before)
 			}
 		})

@@ -300,10 +300,20 @@ func (s *Server) session(token uint64) (*port.Session, error) {
 // caller is the peer as ports know their users.
 func caller(id access.Identity) port.Caller {
 	who := port.Caller{PID: id.PID, UID: id.UID}
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id.PID)); err == nil {
-		who.Command = strings.TrimSpace(string(b))
-	}
+	who.Command = command(id.PID)
 	return who
+}
+
+// command is the name of a process, "" if it cannot be read. os.ReadFile takes four times as many system calls, for each connection.
+func command(pid int) string {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/comm", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd) //nolint:errcheck // there was nothing to write
+	var b [64]byte
+	n, _ := unix.Read(fd, b[:])
+	return strings.TrimSpace(string(b[:max(n, 0)]))
 }
 
 // isEnd says that a read error only means that the client is gone, or Stop called.
