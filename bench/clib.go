@@ -73,21 +73,23 @@ func wokenProgram(h *harness) (sample, error) {
 	return p.ages(h)
 }
 
-// bareProgram is the same without netmapd.
-func bareProgram(h *harness) (sample, error) {
-	c := h.cpu
-	args := []string{fmt.Sprint(wakeGap.Nanoseconds())}
-	for _, cpu := range []int{c.clients[0], c.last()[0], c.lcore} {
-		args = append(args, fmt.Sprint(cpu))
+// bareProgram is the same without netmapd: processes, as netmapd and its clients are, or threads of one.
+func bareProgram(how string) func(*harness) (sample, error) {
+	return func(h *harness) (sample, error) {
+		c := h.cpu
+		args := []string{how, fmt.Sprint(wakeGap.Nanoseconds())}
+		for _, cpu := range []int{c.clients[0], c.last()[0], c.lcore} {
+			args = append(args, fmt.Sprint(cpu))
+		}
+		p, err := h.program("bare", false, c.all(), nil, args...)
+		if err != nil {
+			return nil, err
+		}
+		if err := h.wait(h.o.dur); err != nil {
+			return nil, err
+		}
+		return p.ages(h)
 	}
-	p, err := h.program("bare", false, c.all(), nil, args...)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.wait(h.o.dur); err != nil {
-		return nil, err
-	}
-	return p.ages(h)
 }
 
 // ages ends a program that was woken and reads how old what woke it was.

@@ -211,11 +211,11 @@ func latencyRows() []row {
 		},
 		{
 			name:    "wakeup/interposer",
-			about:   "the same for a netmap program in C that sleeps in poll, under the interposer; the peer is in C too",
+			about:   "the same for a netmap program in C that sleeps in poll, under the interposer; the peers are in C too, three processes and three threads",
 			metrics: times,
 			bars:    []bar{{key: "p99", peer: "bare eventfd", times: 1, plus: 10}},
 			ours:    subject{"netmapd", wokenProgram},
-			peers:   []subject{{"bare eventfd", bareProgram}},
+			peers:   []subject{{"bare eventfd", bareProgram("processes")}, {"eventfd, threads", bareProgram("threads")}},
 		},
 	}
 }
