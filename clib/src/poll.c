@@ -190,12 +190,25 @@ static bool stale(struct call *c)
 	return any;
 }
 
+/* drain takes the events that somebody was woken by. It comes before arming and looking: what an event was about is to be
+ * looked at after it was taken. One that comes later ends the sleep at once. */
+static void drain(struct call *c)
+{
+	for (size_t i = 0; i < c->nitems; i++) {
+		struct nmd_desc *d = c->items[i].d;
+		if (!d || !atomic_load(&d->woken))
+			continue;
+		if (nmd_wait_enter(d))
+			nmd_desc_drain(d);
+		nmd_wait_leave(d);
+	}
+}
+
 /* sleep_on sleeps until anything happens; the result is that of the kernel, for all descriptors. */
 static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigset_t *mask)
 {
 	int64_t cap = c->out & NMD_SKIPPED ? NMD_LOOK_AGAIN : 0;
 	struct timespec ts;
-	bool again = false;
 
 	for (size_t i = 0; i < c->nitems; i++) {
 		struct item *it = &c->items[i];
@@ -204,14 +217,10 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		it->mine = nmd_wait_enter(it->d);
 		if (!it->mine)
 			cap = NMD_LOOK_AGAIN;
-		if (it->mine && atomic_load(&it->d->woken)) {
-			nmd_desc_drain(it->d);
-			again = true; /* what it was about is to be looked at after it was taken */
-		}
 	}
 	int64_t start = nmd_now_ns();
 	int r = kernel_set(c, true);
-	if (r == 0 && !again)
+	if (r == 0)
 		r = REAL(ppoll)(c->copy, c->n, nmd_deadline_left(until, cap, &ts), mask);
 	int err = errno;
 	int64_t slept = nmd_now_ns() - start;
@@ -220,7 +229,7 @@ static int sleep_on(struct call *c, const struct nmd_deadline *until, const sigs
 		if (!it->d)
 			continue;
 		bool woken = r > 0 && c->copy[it->at].revents;
-		if (woken || (r == 0 && !again)) /* what others ended says nothing of this one */
+		if (woken || r == 0) /* what others ended says nothing of this one */
 			nmd_spin_slept(it->d, slept);
 		if (woken && it->mine)
 			atomic_store(&it->d->woken, true);
@@ -287,6 +296,7 @@ static int run(struct call *c, const struct nmd_deadline *until, const sigset_t 
 	if (spin(c, until) && (ready = look(c)))
 		return finish(c, ready, mask);
 	for (;;) {
+		drain(c);
 		arm(c);
 		if ((ready = look(c)))
 			return finish(c, ready, mask);
