@@ -26,7 +26,7 @@ type target struct {
 	bytes uint64  // of the frames
 	start uint32  // what was reserved
 	got   uint32
-	r     *ring.Ring
+	r     *ring.Ring // nil: nobody has it open
 }
 
 // place is where a frame goes.
@@ -77,11 +77,17 @@ func (pl *Poller) scatter(v *view, s *source) bool {
 		return false
 	}
 	for _, g := range w.touched {
-		sink := v.rxSink(g, s.ring)
-		if sink == nil || v.dest[g].header != b.header || sink.r.Offsets() != nil || !sink.r.Bound() || !sink.askRing() {
+		sink, t := v.rxSink(g, s.ring), &v.targets[g]
+		if sink == nil {
 			return false
 		}
-		v.targets[g].r = sink.r
+		if t.r = nil; !sink.r.Bound() {
+			continue // and somebody may be renewing the rest
+		}
+		if v.dest[g].header != b.header || sink.r.Offsets() != nil || !sink.askRing() {
+			return false
+		}
+		t.r = sink.r
 	}
 	pl.stages.end(stageForward)
 	pl.scattering = v
@@ -104,6 +110,10 @@ func (pl *Poller) scatter(v *view, s *source) bool {
 	}
 	for _, g := range w.touched {
 		t, d := &v.targets[g], &v.dest[g]
+		if t.r == nil {
+			d.ctr.Drops[NotBound] += uint64(v.count[g])
+			continue
+		}
 		d.ctr.Rx.Frames += uint64(t.got)
 		d.ctr.Rx.Bytes += t.bytes
 		if n := uint32(v.count[g]); n != t.got {
@@ -121,6 +131,10 @@ func addr[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
 // reserve makes room for up to n frames.
 func (t *target) reserve(n uint32) {
+	if t.r == nil {
+		t.left = 0
+		return
+	}
 	slots, bufs := t.r.Slots(), t.r.Bufs()
 	t.start, t.got = t.r.Reserve(n)
 	t.left, t.bytes = t.got, 0

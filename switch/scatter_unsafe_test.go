@@ -73,6 +73,7 @@ func scatterHistory(t *testing.T, seed uint64, many int) *network {
 		}
 		for _, c := range w.c[1:] {
 			r := c.rx[0]
+			r.SetBound(rng.IntN(12) != 0)
 			if rng.IntN(3) != 0 { // else it may become full
 				r.readAll()
 			}
