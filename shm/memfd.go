@@ -12,6 +12,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -117,24 +118,18 @@ func (f *File) punch(size int) error {
 }
 
 // Close unmaps and closes. No lcore may still use a view of it.
-func (f *File) Close() error {
-	err := unix.Munmap(f.mem)
+func (f *File) Close() error { return errors.Join(f.unmap(), f.file.Close()) }
+
+func (f *File) unmap() error {
+	mem := f.mem
 	f.mem = nil
-	if cerr := f.file.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return unix.Munmap(mem)
 }
 
-// discard is Close and Clear, whoever else has mapped it. Pages that this process has not mapped any more are given back without
-// interrupting its CPUs.
+// discard is Close, and gives all pages back, whoever else has mapped them. It does not interrupt the CPUs of this process for
+// them, which has not mapped them any more.
 func (f *File) discard() error {
-	size := len(f.mem)
-	err := unix.Munmap(f.mem)
-	f.mem = nil
+	size, err := len(f.mem), f.unmap()
 	_ = f.punch(size) // best effort: it only saves memory
-	if cerr := f.file.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(err, f.file.Close())
 }

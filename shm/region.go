@@ -2,6 +2,7 @@ package shm
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -229,11 +230,7 @@ func (r *Region) Discard() error {
 	if r.external {
 		return r.Close()
 	}
-	err := r.data.discard()
-	if cerr := r.ctl.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(r.data.discard(), r.ctl.Close())
 }
 
 // If is an allocated netmap_if.
