@@ -261,19 +261,22 @@ func (g *Registry) addRegion(o shm.Options, geo shm.Geometry) (*shm.Region, erro
 // dropRegion notes that a port left its region. Private regions go with their
 // last port; the others stay, reset. The lcores have been quiesced.
 func (g *Registry) dropRegion(r *shm.Region) {
-	switch last := r.Release(); {
-	case last && !g.claims[r.ID()].owned:
-		r.Reset()
-	case last:
-		if g.claims[r.ID()].kept {
-			g.unput(r.ID(), "region", "control", "claim")
-		}
-		delete(g.regions, r.ID())
-		delete(g.claims, r.ID())
-		delete(g.sweep, r.ID())
-		delete(g.untidy, r.ID())
-		_ = r.Discard()
+	if !r.Release() {
+		return
 	}
+	id := r.ID()
+	if !g.claims[id].owned {
+		r.Reset()
+		return
+	}
+	if g.claims[id].kept {
+		g.unput(id, "region", "control", "claim")
+	}
+	delete(g.regions, id)
+	delete(g.claims, id)
+	delete(g.sweep, id)
+	delete(g.untidy, id)
+	_ = r.Discard()
 }
 
 // sweepInterval lies between two looks for lost buffers at least: a live client

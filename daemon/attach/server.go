@@ -299,9 +299,7 @@ func (s *Server) session(token uint64) (*port.Session, error) {
 
 // caller is the peer as ports know their users.
 func caller(id access.Identity) port.Caller {
-	who := port.Caller{PID: id.PID, UID: id.UID}
-	who.Command = command(id.PID)
-	return who
+	return port.Caller{PID: id.PID, UID: id.UID, Command: command(id.PID)}
 }
 
 // command is the name of a process, "" if it cannot be read. os.ReadFile takes four times as many system calls, for each connection.
